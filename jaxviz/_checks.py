@@ -1,0 +1,72 @@
+"""Checks of arguments, made before anything is traced: each error says what was given and what exists.
+
+Values inside `jit` or `vmap` are not known yet; of those only shapes and types are checked.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxviz._typing import Image, Number
+
+
+def concrete(value: Any) -> bool:
+    """Returns whether a value is known, so not being traced."""
+    return not isinstance(value, jax.core.Tracer)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Returns the names most like `name`, for the end of an error message."""
+    names = list(names)
+    close = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
+    return f"nearest: {', '.join(close)}" if close else f"there are: {', '.join(names[:40])}"
+
+
+def known(name: str, names: Iterable[str], what: str) -> str:
+    """Returns `name`; raises KeyError with the nearest of `names` where it is not one of them."""
+    names = list(names)
+    if name not in names:
+        raise KeyError(f"no {what} is named {name!r}; {nearest(str(name), names)}")
+    return name
+
+
+def image(value: Any, name: str = "image") -> Image:
+    """Returns an image as float32; raises ValueError unless it is [h, w, 3] with finite values in [0, 1]."""
+    shape = np.shape(value)
+    if len(shape) != 3 or shape[2] != 3 or 0 in shape:
+        raise ValueError(f"{name} has shape {list(shape)}; expected [height, width, 3]")
+    if not jnp.issubdtype(getattr(value, "dtype", np.float32), np.floating):
+        raise ValueError(f"{name} is of type {value.dtype}; expected floats in [0, 1] (divide bytes by 255)")
+    if concrete(value):
+        values = np.asarray(value)
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} holds NaN or infinite values")
+        if values.min() < -1e-6 or values.max() > 1 + 1e-6:
+            span = f"[{values.min():.4g}, {values.max():.4g}]"
+            raise ValueError(f"{name} has values in {span}; expected [0, 1]")
+    return jnp.asarray(value, jnp.float32)
+
+
+def number(value: Number, name: str, low: float = -np.inf, high: float = np.inf) -> Array:
+    """Returns a float32 scalar; raises ValueError unless it is finite and in [`low`, `high`]."""
+    if np.shape(value) != ():
+        raise ValueError(f"{name} has shape {list(np.shape(value))}; expected one number")
+    if concrete(value) and not (np.isfinite(float(value)) and low <= float(value) <= high):
+        raise ValueError(f"{name} is {float(value):g}; expected a number in [{low:g}, {high:g}]")
+    return jnp.asarray(value, jnp.float32)
+
+
+def index(value: Number, name: str, count: int | None = None) -> Array:
+    """Returns an int32 scalar; raises ValueError unless it is an integer in [0, `count`)."""
+    dtype = getattr(value, "dtype", type(value))
+    if np.shape(value) != () or not jnp.issubdtype(dtype, np.integer):
+        raise ValueError(f"{name} is {value!r}; expected one integer")
+    if concrete(value) and (int(value) < 0 or (count is not None and int(value) >= count)):
+        bound = "" if count is None else f" and at most {count - 1}"
+        raise ValueError(f"{name} is {int(value)}; expected at least 0{bound}")
+    return jnp.asarray(value, jnp.int32)

@@ -1,0 +1,206 @@
+"""Pictures in files and as arrays: reading, writing, resizing, on the host with NumPy and Pillow.
+
+Inside the library a picture is RGB, float32, [height, width, 3], in [0, 1].
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image as PillowImage
+from PIL import ImageOps, UnidentifiedImageError
+
+Picture = Float[np.ndarray, "h w 3"]
+MAX_PIXELS = 100_000_000
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+ARRAY_SUFFIXES = (".npy", ".npz")
+
+
+class PictureError(ValueError):
+    """A file that cannot be used as a picture; the message names it, the cause and the remedy."""
+
+
+def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Returns the picture in a file as RGB in [0, 1].
+
+    EXIF orientation is applied, transparency is laid over white, grey, 16-bit, palette and CMYK pictures are
+    converted. A `.npy` file must hold floats in [0, 1], [h, w, 3] or [h, w].
+
+    Args:
+      path: PNG, JPEG, WebP, TIFF, BMP or `.npy`.
+      max_pixels: Larger pictures are refused before they are decoded.
+
+    Raises:
+      PictureError: If the file is missing, is no picture, is damaged, too large, or holds values out of range.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise PictureError(f"{path} is a directory; give the path of one picture")
+    if not path.exists():
+        raise PictureError(f"{path} does not exist; check the path")
+    if path.suffix.lower() == ".npy":
+        return _read_array(path, max_pixels)
+    try:
+        with _pillow_limit_lifted(), PillowImage.open(path) as file:
+            if file.width * file.height > max_pixels:
+                raise PictureError(
+                    f"{path} has {file.width}×{file.height} pixels, over the limit of {max_pixels:,}; "
+                    "make it smaller or raise --max-pixels"
+                )
+            file.load()
+            return _to_rgb(ImageOps.exif_transpose(file), path)
+    except UnidentifiedImageError as error:
+        raise PictureError(f"{path} is no picture that can be read; expected PNG, JPEG, WebP, TIFF or BMP") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, PictureError):
+            raise
+        raise PictureError(f"{path} is damaged or unreadable ({error}); save it again or take another") from error
+
+
+@contextlib.contextmanager
+def _pillow_limit_lifted() -> Iterator[None]:
+    # Pillow's own limit can't be passed to a call, and would refuse what --max-pixels allows.
+    limit, PillowImage.MAX_IMAGE_PIXELS = PillowImage.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        PillowImage.MAX_IMAGE_PIXELS = limit
+
+
+def _read_array(path: Path, max_pixels: int) -> Picture:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise PictureError(f"{path} is no NumPy array that can be read ({error}); save it with numpy.save") from error
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    if values.ndim == 2:
+        values = np.repeat(values[..., None], 3, axis=2)
+    if values.ndim != 3 or values.shape[2] != 3 or 0 in values.shape:
+        raise PictureError(f"{path} holds an array of shape {list(values.shape)}; expected [height, width, 3]")
+    if not np.issubdtype(values.dtype, np.floating):
+        raise PictureError(f"{path} holds {values.dtype}; expected floats in [0, 1] (divide bytes by 255)")
+    if values.shape[0] * values.shape[1] > max_pixels:
+        raise PictureError(f"{path} is over the limit of {max_pixels:,} pixels; raise --max-pixels")
+    return _in_range(values.astype(np.float32), path)
+
+
+def _in_range(values: Picture, path: Path) -> Picture:
+    if not np.isfinite(values).all():
+        raise PictureError(f"{path} holds NaN or infinite values; replace them first")
+    if values.min() < 0 or values.max() > 1:
+        span = f"[{values.min():.4g}, {values.max():.4g}]"
+        raise PictureError(f"{path} holds values in {span}; expected [0, 1]")
+    return values
+
+
+def _to_rgb(file: PillowImage.Image, path: Path) -> Picture:
+    if file.mode.startswith("I") or file.mode == "F":
+        values = np.asarray(file, np.float32)
+        values = values if file.mode == "F" else values / 65535
+        return _in_range(np.repeat(values[..., None], 3, axis=2), path)
+    if file.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in file.info:
+        values = np.asarray(file.convert("RGBA"), np.float32) / 255
+        alpha = values[..., 3:]
+        return values[..., :3] * alpha + (1 - alpha)
+    return np.asarray(file.convert("RGB"), np.float32) / 255
+
+
+def to_bytes(image: Picture) -> np.ndarray:
+    """Returns the picture as a file stores it: clipped to [0, 1] and rounded to 8 bits."""
+    return np.round(np.clip(np.asarray(image, np.float32), 0, 1) * 255).astype(np.uint8)
+
+
+@contextlib.contextmanager
+def atomically(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path` that takes its place at the end; on an error nothing is left.
+
+    Raises:
+      PictureError: If the folder does not exist or cannot be written to.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a directory")
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(descriptor)
+    except OSError as error:
+        raise PictureError(f"{path} cannot be written ({error.strerror or error}); choose another --out") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(path: str | Path, image: np.ndarray) -> None:
+    """Writes an image, or the raw array where the suffix is `.npy` or `.npz`; never a partial file.
+
+    Args:
+      path: `.png`, `.jpg`, `.webp`, `.tif` or `.bmp`: 8 bits, clipped to [0, 1]; `.npy` or `.npz` (as `value`):
+        the floats as they are.
+      image: [h, w, 3], or [h, w] for grey.
+
+    Raises:
+      PictureError: If the suffix is unknown or the file cannot be written.
+    """
+    path = Path(path)
+    suffix = checked_suffix(path)
+    with atomically(path) as temporary:
+        if suffix == ".npy":
+            np.save(temporary, np.asarray(image, np.float32))
+        elif suffix == ".npz":
+            np.savez(temporary, value=np.asarray(image, np.float32))
+        else:
+            PillowImage.fromarray(to_bytes(image)).save(temporary, quality=95)
+
+
+def checked_suffix(path: str | Path) -> str:
+    """Returns a path's suffix in lower case; raises PictureError where no format has it."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in PICTURE_SUFFIXES + ARRAY_SUFFIXES:
+        known = ", ".join((*PICTURE_SUFFIXES, *ARRAY_SUFFIXES))
+        raise PictureError(f"{path} has no suffix that names a format; known are {known}")
+    return suffix
+
+
+def resize(image: Picture, height: int, width: int) -> Picture:
+    """Returns the picture at another size: Pillow's antialiased bicubic in float, clipped to [0, 1]."""
+    if image.shape[:2] == (height, width):
+        return image
+    channels = [
+        np.asarray(PillowImage.fromarray(image[..., c]).resize((width, height), PillowImage.Resampling.BICUBIC))
+        for c in range(3)
+    ]
+    return np.clip(np.stack(channels, -1), 0, 1)
+
+
+def fit_longer(image: Picture, size: int) -> Picture:
+    """Returns the picture with its longer side of `size` pixels, aspect kept."""
+    h, w = image.shape[:2]
+    scale = size / max(h, w)
+    return resize(image, max(1, round(h * scale)), max(1, round(w * scale)))
+
+
+def fit_square(image: Picture, size: int) -> Picture:
+    """Returns `size`×`size` pixels for a classifier.
+
+    A picture of exactly that size is taken as it is; of any other, the shorter side is made round(8/7 · `size`)
+    pixels (256 for 224) and the centre cut out.
+    """
+    h, w = image.shape[:2]
+    if (h, w) == (size, size):
+        return image
+    scale = round(8 * size / 7) / min(h, w)
+    h, w = max(size, round(h * scale)), max(size, round(w * scale))
+    image = resize(image, h, w)
+    top, left = (h - size) // 2, (w - size) // 2
+    return image[top : top + size, left : left + size]

@@ -1,0 +1,92 @@
+"""A network as the rest of the library sees it: a pure function from one image to named taps."""
+
+import functools
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxviz._checks import known
+from jaxviz._typing import Image, Params, Relu, Taps, static, symbol
+from jaxviz.networks.preprocessing import Preprocessing
+
+
+@symbol
+class Network:
+    r"""Φ_θ: an architecture, its weights, and the preprocessing that belongs to them.
+
+    A pytree whose leaves are the weights, so a new set of weights compiles nothing. To exchange the derivative
+    rule of its ReLUs, `dataclasses.replace(network, relu=rule)`.
+
+    Attributes:
+      params: θ, the tree of weights.
+      architecture: The Linen module.
+      preprocessing: What turns a public image into this network's input.
+      name: The name under which it was loaded.
+      labels: Class names by index; empty where there is no classifier.
+      relu: The nonlinearity, with its derivative rule.
+    """
+
+    params: Params
+    architecture: nn.Module = static()
+    preprocessing: Preprocessing = static()
+    name: str = static(default="")
+    labels: tuple[str, ...] = static(default=())
+    relu: Relu = static(default=jax.nn.relu)
+
+    def features(self, image: Image, layers: Sequence[str] | None = None) -> Taps:
+        """Returns the activations of one image at named layers.
+
+        Args:
+          image: RGB, float32, [h, w, 3], in [0, 1].
+          layers: Names from `self.layers`; None for all that exist at this image's size.
+
+        Returns:
+          Name → [h', w', c] for a layer with positions, [c] for one without.
+
+        Raises:
+          KeyError: If a layer does not exist; the message offers the nearest names.
+          ValueError: If the image is too small for a layer, or has another size than the classifier needs.
+        """
+        for layer in layers or ():
+            known(layer, self.layers, f"layer of {self.name or 'this network'}")
+        x = self.preprocessing.apply(jnp.asarray(image))[None]
+        taps = dict(self.architecture.clone(relu=self.relu).apply({"params": self.params}, x))
+        wanted = taps if layers is None else layers
+        for layer in wanted:
+            if layer not in taps:
+                h, w = image.shape[:2]
+                raise ValueError(
+                    f"layer {layer!r} of {self.name} does not exist for a picture of {h}×{w}: "
+                    "take a larger one, or 224×224 for a fully connected classifier"
+                )
+        return {layer: taps[layer][0] for layer in wanted}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of all taps, in the order in which they are computed."""
+        return tap_names(self.architecture)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all taps of a 224×224 picture, by name."""
+        return dict(_tap_shapes(self.architecture))
+
+
+@functools.cache
+def _tap_shapes(architecture: nn.Module) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    order: list[str] = []
+
+    def run(key, x):
+        taps, _ = architecture.init_with_output(key, x)
+        order.extend(taps)
+        return taps
+
+    taps = jax.eval_shape(run, jax.random.key(0), jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32))
+    return tuple((name, taps[name].shape[1:]) for name in order)
+
+
+def tap_names(architecture: nn.Module) -> tuple[str, ...]:
+    """Returns the names of an architecture's taps, in the order in which they are computed."""
+    return tuple(name for name, _ in _tap_shapes(architecture.clone(relu=jax.nn.relu)))

@@ -1,0 +1,62 @@
+"""VGG-16 and VGG-19 (Simonyan and Zisserman, 2015): stages of 3×3 convolutions between 2×2 poolings.
+
+Unused taps cost nothing once compiled: asked for `relu1_2`, the whole network compiles to the operations of
+its first two convolutions. So there is no truncated variant, and no tap has to be announced.
+"""
+
+import flax.linen as nn
+import jax
+from jaxtyping import Array, Float
+
+from jaxviz._typing import Relu, Taps
+from jaxviz.networks.layers import POOLINGS, PRECISIONS, Conv
+
+
+class VGG(nn.Module):
+    """The network, every tap named as in its paper's Caffe files: `conv1_1`, `relu1_1`, …, `pool5`, `logits`.
+
+    Attributes:
+      depths: Convolutions per stage.
+      widths: Channels per stage.
+      classes: Outputs of the classifier; None leaves fc6 to fc8 away.
+      pooling: "max", as trained, or "average", which Gatys et al. found to give smoother pictures.
+      relu: The nonlinearity; its derivative rule may be any of `gradient_rules`.
+      precision: A name in `PRECISIONS`.
+    """
+
+    depths: tuple[int, ...]
+    widths: tuple[int, ...] = (64, 128, 256, 512, 512)
+    classes: int | None = None
+    pooling: str = "max"
+    relu: Relu = jax.nn.relu
+    precision: str = "float32"
+
+    head_size = (7, 7)
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w 3"]) -> Taps:
+        """Returns all taps of a batch; those of the classifier only where `pool5` is 7×7, as for 224×224."""
+        dtype, exactness = PRECISIONS[self.precision]
+        pool = POOLINGS[self.pooling]
+        x = x.astype(dtype)
+        taps = {}
+        for stage, (depth, width) in enumerate(zip(self.depths, self.widths, strict=True), 1):
+            for i in range(1, depth + 1):
+                name = f"{stage}_{i}"
+                x = taps[f"conv{name}"] = Conv(width, 3, 1, 1, self.precision, name=f"conv{name}")(x)
+                x = taps[f"relu{name}"] = self.relu(x)
+            if min(x.shape[1:3]) < 2:
+                break
+            x = taps[f"pool{stage}"] = pool(x, 2, 2)
+        if self.classes is None or x.shape[1:3] != self.head_size:
+            return taps
+        x = x.reshape(x.shape[0], -1)
+        for name, width in (("6", 4096), ("7", 4096)):
+            x = taps[f"fc{name}"] = nn.Dense(width, dtype=dtype, precision=exactness, name=f"fc{name}")(x)
+            x = taps[f"relu{name}"] = self.relu(x)
+        taps["logits"] = nn.Dense(self.classes, dtype=dtype, precision=exactness, name="fc8")(x)
+        return taps
+
+
+VGG16 = VGG(depths=(2, 2, 3, 3, 3))
+VGG19 = VGG(depths=(2, 2, 4, 4, 4))

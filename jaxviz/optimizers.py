@@ -1,0 +1,224 @@
+"""The algorithms that `optimization.minimize` can run: records whose numbers may vary without compiling.
+
+An optimizer is a pytree with `init(z) -> memory` and
+`step(memory, z, loss, gradient, project) -> (next z, memory, finished)`: one evaluation in, one point out.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.flatten_util import ravel_pytree
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxviz._checks import number
+from jaxviz._typing import Number, Scalar, static, symbol
+
+
+class Optimizer(Protocol):
+    """What the loop needs of an algorithm."""
+
+    def init(self, z: Any) -> Any:
+        """Returns the memory before the first evaluation."""
+
+    def step(self, memory: Any, z: Any, loss: Scalar, gradient: Any, project: Callable[[Any], Any]) -> Any:
+        """Returns the next point, the memory, and whether nothing more can be gained."""
+
+
+@symbol
+class Optax:
+    """Any optax transformation, named by its kind; made by `from_optax`."""
+
+    numbers: Mapping[str, Array]
+    kind: Callable[..., optax.GradientTransformation] = static()
+    options: tuple[tuple[str, Any], ...] = static(default=())
+
+    def _transformation(self) -> optax.GradientTransformation:
+        return self.kind(**self.numbers, **dict(self.options))
+
+    def init(self, z: Any) -> Any:
+        """Returns the transformation's own state."""
+        return self._transformation().init(z)
+
+    def step(self, memory: Any, z: Any, loss: Scalar, gradient: Any, project: Callable[[Any], Any]) -> Any:
+        """Returns the updated and projected point; a non-finite loss ends the run."""
+        updates, memory = self._transformation().update(gradient, memory, z)
+        return project(optax.apply_updates(z, updates)), memory, ~jnp.isfinite(loss)
+
+
+def from_optax(kind: Callable[..., optax.GradientTransformation], **arguments: Any) -> Optax:
+    """Returns an optax transformation as an optimizer whose numbers may vary without compiling.
+
+    Args:
+      kind: The function that makes it, such as `optax.nadam`.
+      arguments: Its arguments. Numbers become float32 leaves; anything else (schedules, flags) is part of the
+        program, and a new one compiles anew.
+
+    Example:
+      >>> from_optax(optax.nadam, learning_rate=0.01, nesterov=True).options
+      (('nesterov', True),)
+    """
+    fixed = {k: v for k, v in arguments.items() if isinstance(v, bool | str | tuple | None) or callable(v)}
+    numbers = {k: number(v, k) for k, v in arguments.items() if k not in fixed}
+    return Optax(numbers, kind, tuple(sorted(fixed.items())))
+
+
+def adam(learning_rate: Number = 0.02, *, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8) -> Optax:
+    """Returns the Adam optimizer.
+
+    Args:
+      learning_rate: In the units of the unknowns: of [0, 1] for pixels.
+      b1: Decay of the mean of gradients, in [0, 1).
+      b2: Decay of the mean of their squares, in [0, 1).
+      eps: Added to the denominator.
+
+    References:
+      Kingma, Ba. Adam: A Method for Stochastic Optimization. ICLR 2015.
+    """
+    number(learning_rate, "learning_rate", 0)
+    return from_optax(optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
+
+
+@symbol
+class LBFGSMemory:
+    """Where L-BFGS stands: the last good point, and inner products of the last steps and gradient changes."""
+
+    point: Float[Array, " n"]
+    loss: Scalar
+    gradient: Float[Array, " n"]
+    scale: Scalar
+    pairs: Float[Array, "2*m n"]
+    steps_dot_changes: Float[Array, "m m"]
+    changes_dot_changes: Float[Array, "m m"]
+    count: Int[Array, ""]
+
+
+@symbol
+class LBFGS:
+    r"""L-BFGS with unit steps, one evaluation each, made safe by accept-or-reject; made by `lbfgs`.
+
+    With steps :math:`s_i = z_{i+1} - z_i` and gradient changes :math:`y_i` of the last m accepted points, R the
+    upper triangle of :math:`S^T Y`, D its diagonal and :math:`\gamma = s^T y / y^T y` of the latest,
+
+    .. math:: H g = \gamma g + S R^{-T} \left( (D + \gamma Y^T Y) R^{-1} S^T g - \gamma Y^T g \right)
+              - \gamma Y R^{-1} S^T g ,
+
+    which needs two passes over the history, as matrix products, where the two-loop recursion needs 4 m
+    vector operations one after the other. The next point is :math:`z - H g`.
+
+    A point whose loss is not finite, or above that of the last good point, is rejected: the history is
+    cleared, and the next point is a gradient step from the last good one, of half the length for each
+    rejection in a row. The first step has length 1.
+
+    References:
+      [1] Liu, Nocedal. On the Limited Memory BFGS Method for Large Scale Optimization. Math. Prog. 1989.
+      [2] Byrd, Nocedal, Schnabel. Representations of Quasi-Newton Matrices and Their Use in Limited Memory
+          Methods. Math. Prog. 1994, theorem 2.2.
+    """
+
+    memory: int = static(default=20)
+
+    def init(self, z: Any) -> LBFGSMemory:
+        """Returns an empty history at `z`, whose loss counts as infinite until it is evaluated."""
+        point = ravel_pytree(z)[0]
+        m = self.memory
+        return LBFGSMemory(
+            point=point,
+            loss=jnp.asarray(jnp.inf, point.dtype),
+            gradient=jnp.zeros_like(point),
+            scale=jnp.ones((), point.dtype),
+            pairs=jnp.zeros((2 * m, point.size), point.dtype),
+            steps_dot_changes=jnp.zeros((m, m), point.dtype),
+            changes_dot_changes=jnp.zeros((m, m), point.dtype),
+            count=jnp.zeros((), jnp.int32),
+        )
+
+    def step(
+        self, memory: LBFGSMemory, z: Any, loss: Scalar, gradient: Any, project: Callable[[Any], Any]
+    ) -> tuple[Any, LBFGSMemory, Bool[Array, ""]]:
+        """Returns the next trial point; finished once the gradient is zero or no step gains any more."""
+        trial, unravel = ravel_pytree(z)
+        g = ravel_pytree(gradient)[0]
+        accepted = (loss <= memory.loss) & jnp.isfinite(loss) & jnp.isfinite(_dot(g, g))
+        memory = self._remember(memory, accepted, trial, loss, g)
+        g = memory.gradient
+        length = jnp.sqrt(_dot(g, g))
+        plain = g / jnp.where(length > 0, length, 1)
+        newton = self._inverse_hessian_times_gradient(memory)
+        usable = (memory.count > 0) & (_dot(newton, g) > 0) & jnp.isfinite(_dot(newton, newton))
+        direction = jnp.where(usable, newton, plain)
+        trial = memory.point - memory.scale * direction
+        finished = (length == 0) | (memory.scale < 2.0**-24)
+        return project(unravel(trial)), memory, finished
+
+    def _remember(self, memory, accepted, trial, loss, g) -> LBFGSMemory:
+        m = self.memory
+        step, change = trial - memory.point, g - memory.gradient
+        products = jnp.stack([step, change])
+        curvature, change_squared = _dot(step, change), _dot(change, change)
+        curved = curvature > 1e-6 * jnp.sqrt(_dot(step, step) * change_squared)
+        stored = accepted & curved & jnp.isfinite(memory.loss)
+        slot = memory.count % m
+        rows = jnp.stack([slot, slot + m])
+        pairs = memory.pairs.at[rows].set(jnp.where(stored, products, memory.pairs[rows]))
+        with_step, with_change = _matmul(pairs, products.T).T
+
+        def replaced(matrix, row, column):
+            updated = matrix.at[slot, :].set(row).at[:, slot].set(column)
+            return jnp.where(stored, updated, matrix)
+
+        return LBFGSMemory(
+            point=jnp.where(accepted, trial, memory.point),
+            loss=jnp.where(accepted, loss, memory.loss),
+            gradient=jnp.where(accepted, g, memory.gradient),
+            scale=jnp.where(accepted, 1.0, memory.scale / 2).astype(trial.dtype),
+            pairs=pairs,
+            steps_dot_changes=replaced(memory.steps_dot_changes, with_step[m:], with_change[:m]),
+            changes_dot_changes=replaced(memory.changes_dot_changes, with_change[m:], with_change[m:]),
+            count=jnp.where(accepted, memory.count + stored, 0),
+        )
+
+    def _inverse_hessian_times_gradient(self, memory) -> Float[Array, " n"]:
+        m, g = self.memory, memory.gradient
+        latest = (memory.count - 1) % m
+        # Slots are a ring; R is triangular only from the oldest pair to the latest.
+        order = (latest + 1 + jnp.arange(m)) % m
+        filled = jnp.arange(m) >= m - jnp.minimum(memory.count, m)
+        both = filled[:, None] & filled[None, :]
+        sy = jnp.where(both, memory.steps_dot_changes[order][:, order], 0)
+        yy = jnp.where(both, memory.changes_dot_changes[order][:, order], 0)
+        upper = jnp.triu(sy) + jnp.diag(jnp.where(filled, 0.0, 1.0).astype(g.dtype))
+        gamma = sy[-1, -1] / jnp.where(yy[-1, -1] > 0, yy[-1, -1], 1)
+        with_gradient = _matmul(memory.pairs, g)
+        sg = jnp.where(filled, with_gradient[:m][order], 0)
+        yg = jnp.where(filled, with_gradient[m:][order], 0)
+        a = solve_triangular(upper, sg)
+        b = solve_triangular(upper, jnp.diag(sy) * a + gamma * (_matmul(yy, a) - yg), trans=1)
+        in_slots = jnp.zeros(2 * m, g.dtype).at[jnp.concatenate([order, order + m])]
+        coefficients = in_slots.set(jnp.where(jnp.tile(filled, 2), jnp.concatenate([b, -gamma * a]), 0))
+        return gamma * g + _matmul(coefficients, memory.pairs)
+
+
+def _dot(a: Float[Array, " n"], b: Float[Array, " n"]) -> Scalar:
+    return jnp.vdot(a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def _matmul(a: Array, b: Array) -> Array:
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def lbfgs(memory: int = 20) -> LBFGS:
+    """Returns the safeguarded L-BFGS optimizer.
+
+    Args:
+      memory: m, pairs that are kept, at least 1. Each costs two images of memory.
+
+    Raises:
+      ValueError: If `memory` is below 1.
+    """
+    if memory < 1:
+        raise ValueError(f"memory is {memory}; expected at least 1")
+    return LBFGS(int(memory))
