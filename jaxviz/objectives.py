@@ -274,12 +274,26 @@ def gram_matrix(features: Float[Array, "*positions c"], *, centered: bool = Fals
       centered: Whether each channel's mean over positions is subtracted first.
 
     Returns:
-      G in float32, whatever the type of `features`: sums of 16-bit features overflow.
+      G in float32, whatever the type of `features`: sums of 16-bit features overflow. It has a reverse-mode
+      derivative only.
     """
     flat = features.reshape(-1, features.shape[-1]).astype(jnp.float32)
     if centered:
         flat = flat - flat.mean(0)
-    return jnp.matmul(flat.T, flat, precision=jax.lax.Precision.HIGHEST) / flat.shape[0]
+    return _second_moment(flat)
+
+
+@jax.custom_vjp
+def _second_moment(f: Float[Array, "n c"]) -> Float[Array, "c c"]:
+    return jnp.matmul(f.T, f, precision=jax.lax.Precision.HIGHEST) / f.shape[0]
+
+
+def _second_moment_backward(f, g):
+    # The automatic rule makes two products, f g and f gᵀ, as large as the features each.
+    return (jnp.matmul(f, (g + g.T) / f.shape[0], precision=jax.lax.Precision.HIGHEST),)
+
+
+_second_moment.defvjp(lambda f: (_second_moment(f), f), _second_moment_backward)
 
 
 def _weights(weights: Mapping[str, Number], taps: Taps) -> dict[str, Array]:

@@ -90,3 +90,9 @@ def _tap_shapes(architecture: nn.Module) -> tuple[tuple[str, tuple[int, ...]], .
 def tap_names(architecture: nn.Module) -> tuple[str, ...]:
     """Returns the names of an architecture's taps, in the order in which they are computed."""
     return tuple(name for name, _ in _tap_shapes(architecture.clone(relu=jax.nn.relu)))
+
+
+@functools.partial(jax.jit, static_argnames="layers")
+def compiled_features(network: Network, image: Image, layers: tuple[str, ...]) -> Taps:
+    """Returns `network.features(image, layers)` as one compiled program."""
+    return network.features(image, layers)

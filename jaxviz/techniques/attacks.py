@@ -1,0 +1,69 @@
+r"""Attacks: the smallest change of an image that changes the answer.
+
+.. math:: x^* = \mathrm{argmax}_{x' \in B_\epsilon(x) \cap [0, 1]} L(\Phi_\theta(x'))
+"""
+
+import jax
+
+from jaxviz import constraints
+from jaxviz._checks import image as checked_image
+from jaxviz._checks import index, number
+from jaxviz._typing import Image, Number, Objective
+from jaxviz.networks import Network
+from jaxviz.objectives import cross_entropy, weighted_sum
+from jaxviz.techniques.saliency import class_count
+
+
+def fgsm(
+    network: Network,
+    image: Image,
+    label: Number,
+    *,
+    epsilon: Number = 8 / 255,
+    target: Number | None = None,
+) -> Image:
+    r"""Returns the fast gradient sign attack on one image: one signed step, clipped to valid colors.
+
+    .. math:: x^* = \mathrm{clip}_{[0, 1]} \left( x + \epsilon \, \mathrm{sign} \nabla_x J(x, y) \right)
+
+    with J the cross-entropy of class y; with a `target` t, the step goes down J(x, t) instead. For a batch,
+    `jax.vmap`.
+
+    Args:
+      network: One with a classifier.
+      image: x, RGB, float32, [h, w, 3], in [0, 1].
+      label: y, the class to leave. Has no influence where there is a `target`.
+      epsilon: ε in [0, 1], in pixel units of [0, 1].
+      target: t, the class to reach; None for any other than `label`.
+
+    Returns:
+      The attacked image, [h, w, 3], in [0, 1], each value within ε of `image`.
+
+    Raises:
+      ValueError: If the image is not one, a class or ε is out of range, or the network has no classifier.
+
+    References:
+      Goodfellow, Shlens, Szegedy. Explaining and Harnessing Adversarial Examples. ICLR 2015, section 4.
+
+    Example:
+      >>> network = jaxviz.load("squeezenet1_1")
+      >>> image = jnp.full((64, 64, 3), 0.5)
+      >>> attacked = jaxviz.attacks.fgsm(network, image, 285, epsilon=1 / 4)
+      >>> float(jnp.abs(attacked - image).max())
+      0.25
+    """
+    classes = class_count(network)
+    leave = cross_entropy(index(label, "label", classes))
+    if target is None:
+        objective = weighted_sum((-1.0, leave))
+    else:
+        objective = weighted_sum((1.0, cross_entropy(index(target, "target", classes))))
+    return _signed_step(network, checked_image(image), objective, number(epsilon, "epsilon", 0, 1))
+
+
+@jax.jit
+def _signed_step(network: Network, image: Image, objective: Objective, epsilon: Number) -> Image:
+    descent = -jax.grad(lambda x: objective(network.features(x)))(image)
+    step = image + epsilon * constraints.NORMS["linf"].direction(descent)
+    allowed = constraints.both(constraints.ball(image, epsilon), constraints.box())
+    return allowed.project(step)

@@ -1,0 +1,61 @@
+r"""Saliency: which pixels a score depends on, one derivative of L∘Φ without the argmin.
+
+.. math:: M_{ij} = \max_c \left| \frac{\partial S}{\partial x_{ijc}} \right|
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxviz._checks import image as checked_image
+from jaxviz._checks import index
+from jaxviz._typing import Heatmap, Image, Number, Objective
+from jaxviz.networks import Network
+from jaxviz.objectives import logit
+
+
+def gradient(network: Network, image: Image, target: Number | Objective) -> Heatmap:
+    r"""Returns the saliency map of one image: the size of each pixel's derivative.
+
+    .. math:: M_{ij} = \max_c \left| \frac{\partial S(x)}{\partial x_{ijc}} \right|
+
+    with S the unnormalized score of class `target`, or any objective of the taps. For a batch, `jax.vmap`.
+
+    Args:
+      network: One with a classifier, unless `target` is an objective of other taps.
+      image: x, RGB, float32, [h, w, 3], in [0, 1].
+      target: A class index, or an objective.
+
+    Returns:
+      M, [h, w], at least 0, in units of the score per unit of [0, 1] pixels.
+
+    Raises:
+      ValueError: If the image is not one, the class is out of range, or the network has no classifier.
+
+    References:
+      Simonyan, Vedaldi, Zisserman. Deep Inside Convolutional Networks: Visualising Image Classification
+      Models and Saliency Maps. ICLR Workshop 2014, section 3.
+
+    Example:
+      >>> network = jaxviz.load("squeezenet1_1")
+      >>> jaxviz.saliency.gradient(network, jnp.full((64, 64, 3), 0.5), 285).shape
+      (64, 64)
+    """
+    if not callable(target):
+        target = logit(index(target, "target", class_count(network)))
+    return _gradient(network, checked_image(image), target)
+
+
+@jax.jit
+def _gradient(network: Network, image: Image, objective: Objective) -> Heatmap:
+    derivative = jax.grad(lambda x: objective(network.features(x)))(image)
+    return jnp.abs(derivative).max(-1)
+
+
+def class_count(network: Network) -> int:
+    """Returns the number of classes; raises ValueError where the network has no classifier."""
+    if "logits" not in network.layers:
+        raise ValueError(
+            f"{network.name or 'this network'} has no classifier, so no class scores; "
+            "take squeezenet1_1, or weights with one"
+        )
+    return network.shapes["logits"][-1]

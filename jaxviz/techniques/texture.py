@@ -1,0 +1,124 @@
+r"""Texture synthesis: an image of any size with the Gram matrices of an exemplar.
+
+.. math:: x^* = \mathrm{argmin}_x \sum_l \frac{w_l}{4 c_l^2} \lVert G(\phi_l(x)) - G(\phi_l(y)) \rVert_F^2
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxviz import constraints, parameterizations
+from jaxviz._checks import image as checked_image
+from jaxviz._checks import known
+from jaxviz._typing import Array, Image, Key, Number
+from jaxviz.networks import Network, compiled_features
+from jaxviz.objectives import match_gram
+from jaxviz.optimization import Solution, minimize
+from jaxviz.optimizers import Optimizer
+from jaxviz.problem import Problem
+
+LAYERS = ("relu1_1", "pool1", "pool2", "pool3", "pool4")
+GRAMS = ("gram", "covariance")
+STEPS = 300
+
+
+def problem(
+    network: Network,
+    exemplar: Image,
+    *,
+    size: tuple[int, int] | int | None = None,
+    weights: Mapping[str, Number] | None = None,
+    kind: str = "gram",
+    key: Key | None = None,
+) -> tuple[Problem, Array]:
+    r"""Returns the problem of synthesizing a texture, and a start of noise.
+
+    .. math:: E(x) = \sum_l \frac{w_l}{4 c_l^2} \lVert G(\phi_l(x)) - G(\phi_l(y)) \rVert_F^2
+
+    with pixels kept in [0, 1] and G per position, so `size` need not be the exemplar's.
+
+    Args:
+      network: Φ, whose taps are :math:`\phi_l`.
+      exemplar: y, RGB, float32, [h, w, 3], in [0, 1].
+      size: Height and width of the texture in pixels, or one number for both; None for the exemplar's.
+      weights: :math:`w_l` per layer; None for 1/5 on each of relu1_1 and pool1 to pool4 [1].
+      kind: "gram" or "covariance", where each channel's mean is subtracted first.
+      key: Seeds the start; None stands for `jax.random.key(0)`.
+
+    Returns:
+      The problem and its start, [height, width, 3], gaussian around the exemplar's mean color.
+
+    Raises:
+      KeyError: If a layer or the kind does not exist.
+      ValueError: If the exemplar is no image, a size is below 1, or all weights are zero.
+
+    Note:
+      [1] uses VGG-19 with average pooling, rescaled weights and a final histogram match; the default here is
+      the network as trained, and `load(…, pooling="average")` gives the other pooling.
+
+    References:
+      [1] Gatys, Ecker, Bethge. Texture Synthesis Using Convolutional Neural Networks. NeurIPS 2015.
+    """
+    known(kind, GRAMS, "kind of Gram matrix")
+    exemplar = checked_image(exemplar, "exemplar")
+    height, width = _checked_size(exemplar.shape[:2] if size is None else size)
+    weights = layer_weights(network, {layer: 1 / len(LAYERS) for layer in LAYERS} if weights is None else weights)
+    taps = compiled_features(network, exemplar, tuple(weights))
+    noise = jax.random.normal(jax.random.key(0) if key is None else key, (height, width, 3))
+    box = constraints.box()
+    return Problem(
+        network=network,
+        objective=match_gram(taps, weights=weights, centered=kind == "covariance"),
+        parameterization=parameterizations.pixels(),
+        constraint=box,
+    ), box.project(exemplar.mean((0, 1)) + 0.1 * noise)
+
+
+def synthesize(
+    network: Network,
+    exemplar: Image,
+    *,
+    steps: int = STEPS,
+    optimizer: Optimizer | None = None,
+    on_chunk: Callable[[Solution], None] | None = None,
+    **options: Any,
+) -> Solution:
+    """Returns a texture like an exemplar; its `value` is the image, [height, width, 3], in [0, 1].
+
+    Args:
+      network: Φ.
+      exemplar: y, RGB, float32, [h, w, 3], in [0, 1].
+      steps: Evaluations.
+      optimizer: None for L-BFGS.
+      on_chunk: As for `minimize`.
+      options: As for `problem`.
+
+    Raises:
+      KeyError, ValueError: As `problem` and `minimize` do.
+
+    Example:
+      >>> network = jaxviz.load("vgg16")
+      >>> exemplar = jnp.full((32, 32, 3), 0.5)
+      >>> jaxviz.texture.synthesize(network, exemplar, size=(32, 48), steps=1).value.shape
+      (32, 48, 3)
+    """
+    posed, start = problem(network, exemplar, **options)
+    return minimize(posed, start, steps=steps, optimizer=optimizer, on_chunk=on_chunk)
+
+
+def layer_weights(network: Network, weights: Mapping[str, Number]) -> dict[str, Number]:
+    """Returns weights per layer, checked: each layer exists, and not all weights are zero."""
+    for layer in weights:
+        known(layer, network.layers, f"layer of {network.name or 'this network'}")
+    if not any(isinstance(w, jax.core.Tracer) or float(w) != 0 for w in weights.values()):
+        raise ValueError("all layer weights are zero, so every picture is as good; give one above zero")
+    return dict(weights)
+
+
+def _checked_size(size: tuple[int, int] | int) -> tuple[int, int]:
+    height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width) < 1:
+        raise ValueError(f"size is {height}×{width}; expected at least 1×1")
+    return int(height), int(width)
