@@ -1,3 +1,47 @@
-"""See what a convolutional network has learned, and make pictures with it."""
+"""See what a convolutional network has learned, and make pictures with it.
+
+Every technique is one equation with different symbols filled in, compiled by JAX into one program:
+
+    z*  =  argmin over z in C   E_t [ L( Φ_θ( t( ψ(z) ) ) ) ]  +  R( ψ(z) )
+"""
+
+from jaxviz import (
+    constraints,
+    gradient_rules,
+    images,
+    networks,
+    objectives,
+    optimizers,
+    parameterizations,
+    priors,
+)
+from jaxviz.networks import Network, WeightsError, load
+from jaxviz.optimization import Interrupted, Solution, minimize
+from jaxviz.problem import Problem, stack
+from jaxviz.techniques import attacks, inversion, saliency, style, texture
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Interrupted",
+    "Network",
+    "Problem",
+    "Solution",
+    "WeightsError",
+    "attacks",
+    "constraints",
+    "gradient_rules",
+    "images",
+    "inversion",
+    "load",
+    "minimize",
+    "networks",
+    "objectives",
+    "optimizers",
+    "parameterizations",
+    "priors",
+    "saliency",
+    "stack",
+    "style",
+    "texture",
+]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxviz._typing import Image, Number
+from jaxviz._typing import AnyImage, Number
 
 
 def concrete(value: Any) -> bool:
@@ -35,7 +35,7 @@ def known(name: str, names: Iterable[str], what: str) -> str:
     return name
 
 
-def image(value: Any, name: str = "image") -> Image:
+def image(value: Any, name: str = "image") -> AnyImage:
     """Returns an image as float32; raises ValueError unless it is [h, w, 3] with finite values in [0, 1]."""
     shape = np.shape(value)
     if len(shape) != 3 or shape[2] != 3 or 0 in shape:
@@ -52,7 +52,7 @@ def image(value: Any, name: str = "image") -> Image:
     return jnp.asarray(value, jnp.float32)
 
 
-def number(value: Number, name: str, low: float = -np.inf, high: float = np.inf) -> Array:
+def number(value: Number, name: str, low: float | int = -np.inf, high: float | int = np.inf) -> Array:
     """Returns a float32 scalar; raises ValueError unless it is finite and in [`low`, `high`]."""
     if np.shape(value) != ():
         raise ValueError(f"{name} has shape {list(np.shape(value))}; expected one number")

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 Scalar: TypeAlias = Float[Array, ""]
 Image: TypeAlias = Float[Array | np.ndarray, "h w 3"]
+AnyImage: TypeAlias = Float[Array | np.ndarray, "_ _ 3"]
 Heatmap: TypeAlias = Float[Array, "h w"]
 Key: TypeAlias = PRNGKeyArray
 Taps: TypeAlias = Mapping[str, Float[Array, "..."]]
@@ -28,7 +29,24 @@ def static(**options: Any) -> Any:
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(static, dataclasses.field))
 def symbol(cls: Cls) -> Cls:
     """Returns `cls` as a frozen dataclass that is a pytree: plain fields are leaves, `static` ones are not."""
-    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True, eq=False)(cls))
+    made: Any = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    fields = dataclasses.fields(made)
+    data = [field.name for field in fields if not field.metadata.get("static")]
+    fixed = [field.name for field in fields if field.metadata.get("static")]
+
+    def flatten(value: Any) -> Any:
+        leaves = [(jax.tree_util.GetAttrKey(name), getattr(value, name)) for name in data]
+        return leaves, tuple(getattr(value, name) for name in fixed)
+
+    def unflatten(fixed_values: Any, leaves: Any) -> Any:
+        # JAX builds trees of placeholders too, which a checked __init__ would refuse.
+        value = object.__new__(made)
+        for name, leaf in (*zip(data, leaves, strict=True), *zip(fixed, fixed_values, strict=True)):
+            object.__setattr__(value, name, leaf)
+        return value
+
+    jax.tree_util.register_pytree_with_keys(made, flatten, unflatten)
+    return made
 
 
 @runtime_checkable

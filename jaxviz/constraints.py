@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxviz._checks import known, number
+from jaxviz._checks import concrete, known, number
 from jaxviz._typing import Constraint, Key, Number, static, symbol
 
 Vector = Float[Array, "..."]
@@ -134,11 +134,11 @@ def box(low: Number = 0.0, high: Number = 1.0) -> Box:
       >>> box().project(jnp.array([-0.5, 0.25, 2.0])).tolist()
       [0.0, 0.25, 1.0]
     """
-    number(high, "high", float(low)) if not isinstance(low, jax.core.Tracer) else None
-    return Box(number(low, "low"), number(high, "high"))
+    lowest = number(low, "low")
+    return Box(lowest, number(high, "high", float(lowest) if concrete(lowest) else -jnp.inf))
 
 
-def ball(center: Array, radius: Number, *, norm: str = "linf") -> Ball:
+def ball(center: Number, radius: Number, *, norm: str = "linf") -> Ball:
     r"""Returns the images at most `radius` from `center`: :math:`\lVert x - x_0 \rVert_p \le \epsilon`.
 
     Args:

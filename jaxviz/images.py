@@ -54,11 +54,15 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
             file.load()
             return _to_rgb(ImageOps.exif_transpose(file), path)
     except UnidentifiedImageError as error:
-        raise PictureError(f"{path} is no picture that can be read; expected PNG, JPEG, WebP, TIFF or BMP") from error
+        raise PictureError(
+            f"{path} is no picture that can be read; expected PNG, JPEG, WebP, TIFF or BMP"
+        ) from error
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, PictureError):
             raise
-        raise PictureError(f"{path} is damaged or unreadable ({error}); save it again or take another") from error
+        raise PictureError(
+            f"{path} is damaged or unreadable ({error}); save it again or take another"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -73,15 +77,19 @@ def _pillow_limit_lifted() -> Iterator[None]:
 
 def _read_array(path: Path, max_pixels: int) -> Picture:
     try:
-        values = np.load(path, allow_pickle=False)
+        values: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise PictureError(f"{path} is no NumPy array that can be read ({error}); save it with numpy.save") from error
+        raise PictureError(
+            f"{path} is no NumPy array that can be read ({error}); save it with numpy.save"
+        ) from error
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
     if values.ndim == 2:
         values = np.repeat(values[..., None], 3, axis=2)
     if values.ndim != 3 or values.shape[2] != 3 or 0 in values.shape:
-        raise PictureError(f"{path} holds an array of shape {list(values.shape)}; expected [height, width, 3]")
+        raise PictureError(
+            f"{path} holds an array of shape {list(values.shape)}; expected [height, width, 3]"
+        )
     if not np.issubdtype(values.dtype, np.floating):
         raise PictureError(f"{path} holds {values.dtype}; expected floats in [0, 1] (divide bytes by 255)")
     if values.shape[0] * values.shape[1] > max_pixels:
@@ -100,8 +108,8 @@ def _in_range(values: Picture, path: Path) -> Picture:
 
 def _to_rgb(file: PillowImage.Image, path: Path) -> Picture:
     if file.mode.startswith("I") or file.mode == "F":
-        values = np.asarray(file, np.float32)
-        values = values if file.mode == "F" else values / 65535
+        values: np.ndarray = np.asarray(file, np.float32)
+        values = values if file.mode == "F" else values / np.float32(65535)
         return _in_range(np.repeat(values[..., None], 3, axis=2), path)
     if file.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in file.info:
         values = np.asarray(file.convert("RGBA"), np.float32) / 255
@@ -129,7 +137,9 @@ def atomically(path: str | Path) -> Iterator[Path]:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
         os.close(descriptor)
     except OSError as error:
-        raise PictureError(f"{path} cannot be written ({error.strerror or error}); choose another --out") from error
+        raise PictureError(
+            f"{path} cannot be written ({error.strerror or error}); choose another --out"
+        ) from error
     temporary = Path(name)
     try:
         yield temporary
@@ -177,7 +187,9 @@ def resize(image: Picture, height: int, width: int) -> Picture:
     if image.shape[:2] == (height, width):
         return image
     channels = [
-        np.asarray(PillowImage.fromarray(image[..., c]).resize((width, height), PillowImage.Resampling.BICUBIC))
+        np.asarray(
+            PillowImage.fromarray(image[..., c]).resize((width, height), PillowImage.Resampling.BICUBIC)
+        )
         for c in range(3)
     ]
     return np.clip(np.stack(channels, -1), 0, 1)

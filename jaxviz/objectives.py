@@ -4,7 +4,7 @@ Each is a frozen record that is a pytree: its targets and weights may vary witho
 with small names make them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp

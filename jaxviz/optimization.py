@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -27,10 +27,13 @@ TRACE = 1024
 CHUNK_SECONDS = 0.5
 
 
+@runtime_checkable
 class Minimizable(Protocol):
     """What the loop needs of a problem."""
 
-    random: bool
+    @property
+    def random(self) -> bool:
+        """Whether the loss depends on the key."""
 
     def loss(self, z: Any, key: Key) -> Scalar:
         """Returns what is to become small."""
@@ -205,10 +208,15 @@ def _solution(state: State, losses: Sequence[np.ndarray], compiling: float, runn
     evaluated = np.isfinite(np.asarray(state.best_loss)) | (evaluations == 0)
     finite = functools.reduce(
         np.logical_and,
-        (np.isfinite(leaf).reshape(*evaluated.shape, -1).all(-1) for leaf in map(np.asarray, jax.tree.leaves(best))),
+        (
+            np.isfinite(leaf).reshape(*evaluated.shape, -1).all(-1)
+            for leaf in map(np.asarray, jax.tree.leaves(best))
+        ),
         evaluated,
     )
-    return Solution(best, trace[..., : int(evaluations.max(initial=0))], finite, evaluations, compiling, running)
+    return Solution(
+        best, trace[..., : int(evaluations.max(initial=0))], finite, evaluations, compiling, running
+    )
 
 
 def _hashable(axes: Any) -> tuple[Any, Any]:

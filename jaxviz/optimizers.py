@@ -5,7 +5,7 @@ An optimizer is a pytree with `init(z) -> memory` and
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,11 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxviz._checks import number
 from jaxviz._typing import Number, Scalar, static, symbol
 
+SHRINK = 0.25
+"""Factor on L-BFGS's step at each rejection in a row."""
 
+
+@runtime_checkable
 class Optimizer(Protocol):
     """What the loop needs of an algorithm."""
 
@@ -90,7 +94,7 @@ class LBFGSMemory:
     loss: Scalar
     gradient: Float[Array, " n"]
     scale: Scalar
-    pairs: Float[Array, "2*m n"]
+    pairs: Float[Array, "twice_m n"]
     steps_dot_changes: Float[Array, "m m"]
     changes_dot_changes: Float[Array, "m m"]
     count: Int[Array, ""]
@@ -109,9 +113,9 @@ class LBFGS:
     which needs two passes over the history, as matrix products, where the two-loop recursion needs 4 m
     vector operations one after the other. The next point is :math:`z - H g`.
 
-    A point whose loss is not finite, or above that of the last good point, is rejected: the history is
-    cleared, and the next point is a gradient step from the last good one, of half the length for each
-    rejection in a row. The first step has length 1.
+    A point whose loss is not finite, or above that of the last good point, is rejected: the next lies on the
+    way to it, at a quarter of the distance for each rejection in a row. After three the history is
+    cleared, and the steps go down the gradient. The first step has length 1.
 
     References:
       [1] Liu, Nocedal. On the Limited Memory BFGS Method for Large Scale Optimization. Math. Prog. 1989.
@@ -166,6 +170,8 @@ class LBFGS:
         pairs = memory.pairs.at[rows].set(jnp.where(stored, products, memory.pairs[rows]))
         with_step, with_change = _matmul(pairs, products.T).T
 
+        hopeless = memory.scale <= SHRINK**2
+
         def replaced(matrix, row, column):
             updated = matrix.at[slot, :].set(row).at[:, slot].set(column)
             return jnp.where(stored, updated, matrix)
@@ -174,11 +180,11 @@ class LBFGS:
             point=jnp.where(accepted, trial, memory.point),
             loss=jnp.where(accepted, loss, memory.loss),
             gradient=jnp.where(accepted, g, memory.gradient),
-            scale=jnp.where(accepted, 1.0, memory.scale / 2).astype(trial.dtype),
+            scale=jnp.where(accepted, 1.0, memory.scale * SHRINK).astype(trial.dtype),
             pairs=pairs,
             steps_dot_changes=replaced(memory.steps_dot_changes, with_step[m:], with_change[:m]),
             changes_dot_changes=replaced(memory.changes_dot_changes, with_change[m:], with_change[m:]),
-            count=jnp.where(accepted, memory.count + stored, 0),
+            count=jnp.where(accepted, memory.count + stored, jnp.where(hopeless, 0, memory.count)),
         )
 
     def _inverse_hessian_times_gradient(self, memory) -> Float[Array, " n"]:

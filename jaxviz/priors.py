@@ -33,7 +33,7 @@ class AlphaNorm:
 
     def __call__(self, image: Image) -> Scalar:
         """Returns the value for one image."""
-        return self.weight * jnp.sum(_power((image - self.center) ** 2, self.alpha / 2))
+        return self.weight * jnp.sum(_power((jnp.asarray(image) - self.center) ** 2, self.alpha / 2))
 
 
 @symbol

@@ -28,7 +28,7 @@ class Problem:
 
     network: Network
     objective: Objective
-    parameterization: Parameterization = Pixels()  # noqa: RUF009
+    parameterization: Parameterization = Pixels()
     prior: Prior | None = None
     transform: Transform | None = None
     constraint: Constraint | None = None
@@ -83,7 +83,9 @@ def stack(problems: Sequence[Any]) -> tuple[Any, Any]:
             continue
         shapes = {jnp.shape(leaf) for leaf in same}
         if len(shapes) > 1:
-            raise ValueError(f"problems differ in the shapes of their arrays: {sorted(shapes)}; resize the pictures")
+            raise ValueError(
+                f"problems differ in the shapes of their arrays: {sorted(shapes)}; resize the pictures"
+            )
         leaves.append(jnp.stack(same))
         axes.append(0)
     return jax.tree.unflatten(structures[0], leaves), jax.tree.unflatten(structures[0], axes)

@@ -66,7 +66,9 @@ def sample() -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("source", type=Path)
     parser.add_argument("--network", required=True, choices=RECORDS)
     parser.add_argument("--layout", default="HWIO", choices=["HWIO", "OIHW"])
@@ -89,7 +91,12 @@ def main() -> None:
         "dtype": options.dtype,
         "layout": "HWIO",
         **record,
-        "preprocessing": {"channels": CAFFE.channels, "scale": CAFFE.scale, "mean": CAFFE.mean, "std": CAFFE.std},
+        "preprocessing": {
+            "channels": CAFFE.channels,
+            "scale": CAFFE.scale,
+            "mean": CAFFE.mean,
+            "std": CAFFE.std,
+        },
         "checksum": {
             "picture": "skimage.data.chelsea(), 224x224 centre",
             "norms": {layer: round(float(np.linalg.norm(taps[layer])), 4) for layer in layers},

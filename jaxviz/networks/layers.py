@@ -1,5 +1,7 @@
 """The Linen building blocks that the architectures share."""
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
@@ -7,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxviz.networks.primitives import Padding, Pair, average_pool, conv2d, max_pool
 
-POOLINGS = {"max": max_pool, "average": average_pool}
+POOLINGS: dict[str, Callable[..., Array]] = {"max": max_pool, "average": average_pool}
 
 PRECISIONS = {
     "float32": (jnp.float32, lax.Precision.HIGHEST),

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -52,7 +53,7 @@ class Network:
         for layer in layers or ():
             known(layer, self.layers, f"layer of {self.name or 'this network'}")
         x = self.preprocessing.apply(jnp.asarray(image))[None]
-        taps = dict(self.architecture.clone(relu=self.relu).apply({"params": self.params}, x))
+        taps: Any = self.architecture.clone(relu=self.relu).apply({"params": self.params}, x)
         wanted = taps if layers is None else layers
         for layer in wanted:
             if layer not in taps:

@@ -88,9 +88,7 @@ def _conv2d_backward(strides, padding, precision, residuals, g):
         x,
         kernel,
         g,
-        cpu=lambda x, kernel, g: _conv2d_input_gradient(
-            g, kernel, x.shape[1:3], strides, padding, precision
-        ),
+        cpu=lambda x, kernel, g: _conv2d_input_gradient(g, kernel, x.shape[1:3], strides, padding, precision),
         default=lambda x, kernel, g: jax.vjp(lambda x: automatic(x, kernel), x)[1](g)[0],
     )
     return x_gradient, jax.vjp(lambda kernel: automatic(x, kernel), kernel)[1](g)[0]
@@ -146,16 +144,17 @@ def _pool_with_winner(x, window, stride, ceil) -> tuple[Array, Int8[Array, "n h2
     padded = lax.pad(x, jnp.asarray(-jnp.inf, x.dtype), padding)
     n, h, w, c = padded.shape
     rows, columns = (h - window) // stride + 1, (w - window) // stride + 1
-    best, winner = None, jnp.zeros((n, rows, columns, c), jnp.int8)
-    for k in range(window * window):
+
+    def candidates(k):
         i, j = divmod(k, window)
         limits = (n, i + (rows - 1) * stride + 1, j + (columns - 1) * stride + 1, c)
-        candidate = lax.slice(padded, (0, i, j, 0), limits, (1, stride, stride, 1))
-        if best is None:
-            best = candidate
-        else:
-            wins = candidate > best
-            best, winner = lax.max(candidate, best), jnp.where(wins, jnp.int8(k), winner)
+        return lax.slice(padded, (0, i, j, 0), limits, (1, stride, stride, 1))
+
+    best, winner = candidates(0), jnp.zeros((n, rows, columns, c), jnp.int8)
+    for k in range(1, window * window):
+        candidate = candidates(k)
+        winner = jnp.where(candidate > best, jnp.int8(k), winner)
+        best = lax.max(candidate, best)
     return best, winner
 
 

@@ -8,7 +8,6 @@ from jaxtyping import Array, Float
 from jaxviz._typing import Relu, Taps
 from jaxviz.networks.layers import POOLINGS, PRECISIONS, Conv
 
-
 FIRES = {
     2: (16, 64),
     3: (16, 64),
@@ -62,7 +61,6 @@ class SqueezeNet(nn.Module):
     pooling: str = "max"
     relu: Relu = jax.nn.relu
     precision: str = "float32"
-
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w 3"]) -> Taps:

@@ -26,7 +26,9 @@ class Entry:
     paper: str
 
 
-_VGG_PAPER = "Simonyan, Zisserman. Very Deep Convolutional Networks for Large-Scale Image Recognition. ICLR 2015."
+_VGG_PAPER = (
+    "Simonyan, Zisserman. Very Deep Convolutional Networks for Large-Scale Image Recognition. ICLR 2015."
+)
 _SQUEEZENET_PAPER = "Iandola et al. SqueezeNet: AlexNet-level accuracy with 50x fewer parameters. arXiv 2016."
 
 NETWORKS = {

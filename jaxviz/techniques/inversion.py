@@ -132,7 +132,9 @@ def problem(
         return weight / elements
 
     smooth = priors.total_variation(tv_beta, weight=scaled(tv_weight, tv_beta))
-    bounded = priors.alpha_norm(alpha, center=np.float32(MEAN_COLOR), weight=scaled(alpha_weight, alpha))
+    bounded = priors.alpha_norm(
+        alpha, center=np.asarray(MEAN_COLOR, np.float32), weight=scaled(alpha_weight, alpha)
+    )
     taps = compiled_features(network, image, (layer,))
     noise = jax.random.normal(jax.random.key(0) if key is None else key, image.shape)
     start = jnp.asarray(MEAN_COLOR, jnp.float32) + chosen.start_rms * noise
@@ -186,4 +188,3 @@ def invert(
         optimizer=chosen.optimizer(start.size) if optimizer is None else optimizer,
         on_chunk=on_chunk,
     )
-

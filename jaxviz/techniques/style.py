@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxviz import constraints, parameterizations, priors
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import known, number
-from jaxviz._typing import Array, Image, Key, Number
+from jaxviz._typing import AnyImage, Array, Image, Key, Number, Objective
 from jaxviz.networks import Network, compiled_features
 from jaxviz.objectives import match_features, match_gram, weighted_sum
 from jaxviz.optimization import Solution, minimize
@@ -24,7 +24,7 @@ from jaxviz.techniques.texture import GRAMS, layer_weights
 CONTENT_LAYERS = ("relu4_2",)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_WEIGHT = 1.0
-STYLE_WEIGHT = 1.0
+STYLE_WEIGHT = 2e-3
 STARTS = ("content", "noise")
 STEPS = 300
 
@@ -32,7 +32,7 @@ STEPS = 300
 def problem(
     network: Network,
     content: Image,
-    styles: Sequence[Image],
+    styles: Sequence[AnyImage],
     *,
     content_weight: Number = CONTENT_WEIGHT,
     style_weight: Number = STYLE_WEIGHT,
@@ -86,11 +86,13 @@ def problem(
     alpha = number(content_weight, "content_weight", 0)
     beta = number(style_weight, "style_weight", 0)
     layer_weights(network, {STYLE_LAYERS[0]: alpha + beta} if STYLE_LAYERS[0] in network.layers else {})
-    content_layers = layer_weights(network, dict.fromkeys(CONTENT_LAYERS, 1.0) if content_weights is None else content_weights)
+    content_layers = layer_weights(
+        network, dict.fromkeys(CONTENT_LAYERS, 1.0) if content_weights is None else content_weights
+    )
     equal = dict.fromkeys(STYLE_LAYERS, 1 / len(STYLE_LAYERS))
     style_layers = layer_weights(network, equal if style_weights is None else style_weights)
     content_taps = compiled_features(network, content, tuple(content_layers))
-    terms = [(alpha, match_features(content_taps, weights=content_layers))]
+    terms: list[tuple[Number, Objective]] = [(alpha, match_features(content_taps, weights=content_layers))]
     for picture in pictures:
         taps = compiled_features(network, picture, tuple(style_layers))
         matched = match_gram(taps, weights=style_layers, centered=style_loss == "covariance")
@@ -120,7 +122,7 @@ def _start(content: Image, init: str | Image, key: Key | None) -> Array:
 def transfer(
     network: Network,
     content: Image,
-    styles: Sequence[Image],
+    styles: Sequence[AnyImage],
     *,
     steps: int = STEPS,
     optimizer: Optimizer | None = None,

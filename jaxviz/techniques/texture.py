@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxviz import constraints, parameterizations
 from jaxviz._checks import image as checked_image
@@ -63,8 +62,10 @@ def problem(
     """
     known(kind, GRAMS, "kind of Gram matrix")
     exemplar = checked_image(exemplar, "exemplar")
-    height, width = _checked_size(exemplar.shape[:2] if size is None else size)
-    weights = layer_weights(network, {layer: 1 / len(LAYERS) for layer in LAYERS} if weights is None else weights)
+    height, width = _checked_size((exemplar.shape[0], exemplar.shape[1]) if size is None else size)
+    weights = layer_weights(
+        network, {layer: 1 / len(LAYERS) for layer in LAYERS} if weights is None else weights
+    )
     taps = compiled_features(network, exemplar, tuple(weights))
     noise = jax.random.normal(jax.random.key(0) if key is None else key, (height, width, 3))
     box = constraints.box()

@@ -1,0 +1,56 @@
+"""Types are checked while tests run; every docstring example finds these names."""
+
+import os
+
+from jaxtyping import install_import_hook
+
+install_import_hook("jaxviz", "beartype.beartype")
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+import jaxviz  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _example_names(doctest_namespace):
+    doctest_namespace.update(jax=jax, jnp=jnp, np=np, jaxviz=jaxviz)
+
+
+@pytest.fixture(scope="session")
+def vgg16():
+    return jaxviz.load("vgg16")
+
+
+@pytest.fixture(scope="session")
+def squeezenet():
+    return jaxviz.load("squeezenet1_1")
+
+
+@pytest.fixture(scope="session")
+def data():
+    """The folder of pictures and weights that JAXVIZ_DATA names; without it the test is skipped."""
+    folder = os.environ.get("JAXVIZ_DATA")
+    if not folder:
+        pytest.skip(
+            "JAXVIZ_DATA is not set: it names the folder of pictures and weights that this test needs"
+        )
+    return folder
+
+
+def sample(name: str, size: int, square: bool = True) -> np.ndarray:
+    """Returns a scikit-image picture, RGB in [0, 1], resized."""
+    import skimage.data
+
+    picture = getattr(skimage.data, name)()
+    picture = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
+    picture = (picture / 255).astype(np.float32)
+    return jaxviz.images.fit_square(picture, size) if square else jaxviz.images.fit_longer(picture, size)
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """The function that returns a sample picture: `picture(name, size, square=True)`."""
+    return sample
