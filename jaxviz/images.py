@@ -15,6 +15,7 @@ from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
 Picture = Float[np.ndarray, "h w 3"]
+Resized = Float[np.ndarray, "_ _ 3"]
 MAX_PIXELS = 100_000_000
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -123,24 +124,32 @@ def to_bytes(image: Picture) -> np.ndarray:
     return np.round(np.clip(np.asarray(image, np.float32), 0, 1) * 255).astype(np.uint8)
 
 
-@contextlib.contextmanager
-def atomically(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` that takes its place at the end; on an error nothing is left.
+def temporary_beside(path: str | Path) -> Path:
+    """Returns a new empty file in the folder of `path`.
 
     Raises:
-      PictureError: If the folder does not exist or cannot be written to.
+      PictureError: If `path` is a directory, or its folder does not exist or cannot be written to.
     """
     path = Path(path)
     try:
         if path.is_dir():
             raise IsADirectoryError("it is a directory")
         descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-        os.close(descriptor)
     except OSError as error:
-        raise PictureError(
-            f"{path} cannot be written ({error.strerror or error}); choose another --out"
-        ) from error
-    temporary = Path(name)
+        reason = error.strerror or error
+        raise PictureError(f"{path} cannot be written ({reason}); choose another path") from error
+    os.close(descriptor)
+    return Path(name)
+
+
+@contextlib.contextmanager
+def atomically(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path` that takes its place at the end; on an error nothing is left.
+
+    Raises:
+      PictureError: As `temporary_beside` does.
+    """
+    temporary = temporary_beside(path)
     try:
         yield temporary
         mask = os.umask(0)
@@ -182,7 +191,7 @@ def checked_suffix(path: str | Path) -> str:
     return suffix
 
 
-def resize(image: Picture, height: int, width: int) -> Picture:
+def resize(image: Picture, height: int, width: int) -> Resized:
     """Returns the picture at another size: Pillow's antialiased bicubic in float, clipped to [0, 1]."""
     if image.shape[:2] == (height, width):
         return image
@@ -195,14 +204,14 @@ def resize(image: Picture, height: int, width: int) -> Picture:
     return np.clip(np.stack(channels, -1), 0, 1)
 
 
-def fit_longer(image: Picture, size: int) -> Picture:
+def fit_longer(image: Picture, size: int) -> Resized:
     """Returns the picture with its longer side of `size` pixels, aspect kept."""
     h, w = image.shape[:2]
     scale = size / max(h, w)
     return resize(image, max(1, round(h * scale)), max(1, round(w * scale)))
 
 
-def fit_square(image: Picture, size: int) -> Picture:
+def fit_square(image: Picture, size: int) -> Resized:
     """Returns `size`×`size` pixels for a classifier.
 
     A picture of exactly that size is taken as it is; of any other, the shorter side is made round(8/7 · `size`)

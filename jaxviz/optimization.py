@@ -206,16 +206,16 @@ def _solution(state: State, losses: Sequence[np.ndarray], compiling: float, runn
     evaluations = np.asarray(state.evaluations)
     trace = np.concatenate([np.zeros((*evaluations.shape, 0), np.float32), *losses], axis=-1)
     evaluated = np.isfinite(np.asarray(state.best_loss)) | (evaluations == 0)
-    finite = functools.reduce(
-        np.logical_and,
-        (
-            np.isfinite(leaf).reshape(*evaluated.shape, -1).all(-1)
-            for leaf in map(np.asarray, jax.tree.leaves(best))
-        ),
-        evaluated,
-    )
+    finite = evaluated
+    for leaf in map(np.asarray, jax.tree.leaves(best)):
+        finite = finite & np.isfinite(leaf).reshape(*evaluated.shape, -1).all(-1)
     return Solution(
-        best, trace[..., : int(evaluations.max(initial=0))], finite, evaluations, compiling, running
+        best,
+        trace[..., : int(evaluations.max(initial=0))],
+        np.asarray(finite),
+        evaluations,
+        compiling,
+        running,
     )
 
 

@@ -67,12 +67,17 @@ class Network:
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of all taps, in the order in which they are computed."""
-        return tap_names(self.architecture)
+        return tuple(tap_shapes(self.architecture))
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of all taps of a 224×224 picture, by name."""
-        return dict(_tap_shapes(self.architecture))
+        return tap_shapes(self.architecture)
+
+
+def tap_shapes(architecture: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of an architecture's taps for a 224×224 picture, in the order of computation."""
+    return dict(_tap_shapes(architecture.clone(relu=jax.nn.relu)))
 
 
 @functools.cache
@@ -86,11 +91,6 @@ def _tap_shapes(architecture: nn.Module) -> tuple[tuple[str, tuple[int, ...]], .
 
     taps = jax.eval_shape(run, jax.random.key(0), jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32))
     return tuple((name, taps[name].shape[1:]) for name in order)
-
-
-def tap_names(architecture: nn.Module) -> tuple[str, ...]:
-    """Returns the names of an architecture's taps, in the order in which they are computed."""
-    return tuple(name for name, _ in _tap_shapes(architecture.clone(relu=jax.nn.relu)))
 
 
 @functools.partial(jax.jit, static_argnames="layers")

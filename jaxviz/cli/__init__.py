@@ -1,0 +1,67 @@
+"""The command line: it parses, calls the library, and writes. `jaxviz COMMAND --help` tells the rest."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from jaxviz.cli import analysis, demo, synthesis
+from jaxviz.cli.session import Failure
+from jaxviz.images import PictureError
+from jaxviz.networks import WeightsError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="See what a convolutional network has learned, and make pictures with it.",
+)
+for command in (
+    demo.demo,
+    analysis.classify,
+    analysis.saliency,
+    analysis.attack,
+    synthesis.invert,
+    synthesis.texture,
+    synthesis.style,
+    analysis.networks,
+):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0 done, 1 failed, 2 bad usage, 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        return app(arguments, standalone_mode=False) or 0
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        code, message = _explained(error)
+        if message:
+            print(f"jaxviz: {message}", file=sys.stderr)  # noqa: T201
+        return code
+    except KeyboardInterrupt:
+        print("jaxviz: interrupted before there was a result", file=sys.stderr)  # noqa: T201
+        return 130
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    if isinstance(error, typer.Exit):
+        return error.exit_code, ""
+    if isinstance(error, typer.Abort):
+        return 130, "interrupted before there was a result"
+    if hasattr(error, "format_message"):
+        return 2, _line(error.format_message())
+    if isinstance(error, PictureError | WeightsError | Failure | OSError | ImportError):
+        return 1, _line(error)
+    if isinstance(error, KeyError | ValueError):
+        return 2, _line(error.args[0] if error.args else error)
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return 1, "out of memory; take a smaller --size"
+    return 1, f"{type(error).__name__}: {_line(error)} (a bug: run again with --debug and report it)"
+
+
+def _line(message: object) -> str:
+    return " ".join(str(message).split())

@@ -1,0 +1,192 @@
+"""Commands that look at one picture through a classifier, and the list of networks."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax.numpy as jnp
+import numpy as np
+import typer
+
+import jaxviz
+from jaxviz import images, render
+from jaxviz._checks import known
+from jaxviz.cli import options
+from jaxviz.cli.session import Session, class_index, fraction, listing, positive, top
+from jaxviz.networks import NETWORKS, compiled_features
+from jaxviz.networks.checkpoints import manifest
+
+CLASSIFIER = "squeezenet1_1"
+
+
+def _square(path: Path, size: int, max_pixels: int) -> images.Picture:
+    return images.fit_square(images.read(path, max_pixels=max_pixels), positive(size, "--size"))
+
+
+def _scores(network: jaxviz.Network, picture: images.Picture) -> np.ndarray:
+    if "logits" not in network.layers:
+        raise ValueError(f"{network.name} has no classifier, so no class scores; take --network {CLASSIFIER}")
+    return np.asarray(compiled_features(network, jnp.asarray(picture), ("logits",))["logits"])
+
+
+def classify(
+    picture: options.Picture,
+    network: options.Network = CLASSIFIER,
+    weights: options.Weights = None,
+    size: options.Square = 224,
+    json: options.Json = None,
+    max_pixels: options.MaxPixels = options.MAX,
+    quiet: options.Quiet = False,
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
+) -> None:
+    """Tell the five classes that a network finds most likely."""
+    settings = {"command": "classify", "picture": picture, "network": network, "size": size}
+    session = Session(settings, quiet=quiet, no_cache=no_cache, out=None)
+    pixels = _square(picture, size, max_pixels)
+    model = jaxviz.load(network, weights=weights)
+    classes = top(model, session.timed(lambda: _scores(model, pixels)))
+    _record_classes(session, classes)
+    if json != "-":
+        typer.echo(listing(classes))
+    session.finish(json)
+
+
+def _record_classes(session: Session, classes: list[dict[str, Any]]) -> None:
+    session.record["labels"] = [c["label"] for c in classes]
+    session.record["scores"] = classes
+
+
+def saliency(
+    picture: options.Picture,
+    network: options.Network = CLASSIFIER,
+    weights: options.Weights = None,
+    label: options.Label = None,
+    method: Annotated[str, typer.Option("--method", help="gradient.")] = "gradient",
+    size: options.Square = 224,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Draw the map over the picture.")] = False,
+    out: options.Out = Path("saliency.png"),
+    json: options.Json = None,
+    max_pixels: options.MaxPixels = options.MAX,
+    quiet: options.Quiet = False,
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show which pixels the score of a class depends on; raw files hold the map as it is, unnormalized."""
+    known(method, ["gradient"], "saliency method")
+    settings = {"command": "saliency", "picture": picture, "network": network, "method": method, "size": size}
+    session = Session(settings | {"label": label, "out": out}, quiet=quiet, no_cache=no_cache, out=out)
+    pixels = _square(picture, size, max_pixels)
+    model = jaxviz.load(network, weights=weights)
+    scores = _scores(model, pixels)
+    target = int(np.argmax(scores)) if label is None else class_index(model, label, "--label")
+    session.say(f"class {target}: {model.labels[target]}, score {scores[target]:.4g}")
+    values = np.asarray(session.timed(lambda: jaxviz.saliency.gradient(model, pixels, target)))
+    session.record["settings"]["label"] = target
+    _record_classes(session, top(model, scores))
+    if out is not None:
+        raw = out.suffix.lower() in images.ARRAY_SUFFIXES
+        shown = render.overlay(pixels, values) if overlay else render.heat_map(values)
+        images.write(out, values if raw else shown)
+    session.finish(json)
+
+
+def attack(
+    picture: options.Picture,
+    network: options.Network = CLASSIFIER,
+    weights: options.Weights = None,
+    label: options.Label = None,
+    target: Annotated[str | None, typer.Option("--target", help="Class to reach, by index or name.")] = None,
+    method: Annotated[str, typer.Option("--method", help="fgsm.")] = "fgsm",
+    epsilon: Annotated[
+        str, typer.Option("--epsilon", help="Largest change of a pixel, in [0, 1].")
+    ] = "8/255",
+    size: options.Square = 224,
+    out: options.Out = Path("attack.png"),
+    json: options.Json = None,
+    max_pixels: options.MaxPixels = options.MAX,
+    quiet: options.Quiet = False,
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
+) -> None:
+    """Change a picture a little so that the network errs; the difference, times 10, is written beside it."""
+    known(method, ["fgsm"], "attack method")
+    bound = fraction(epsilon, "--epsilon")
+    settings = {"command": "attack", "picture": picture, "network": network, "method": method, "size": size}
+    session = Session(settings | {"epsilon": bound, "out": out}, quiet=quiet, no_cache=no_cache, out=out)
+    pixels = _square(picture, size, max_pixels)
+    model = jaxviz.load(network, weights=weights)
+    scores = _scores(model, pixels)
+    before = top(model, scores)
+    leave = before[0]["index"] if label is None else class_index(model, label, "--label")
+    reach = None if target is None else class_index(model, target, "--target")
+    attacked = session.timed(lambda: jaxviz.attacks.fgsm(model, pixels, leave, epsilon=bound, target=reach))
+    written = _written(out, np.asarray(attacked))
+    after = top(model, _scores(model, written))
+    session.record["settings"] |= {"label": leave, "target": reach}
+    session.record["labels"] = {
+        side: [c["label"] for c in c5] for side, c5 in (("before", before), ("after", after))
+    }
+    session.record["scores"] = {"before": before, "after": after}
+    distance = float(np.abs(written - pixels).max())
+    session.record["distance"] = distance
+    if json != "-":
+        typer.echo(f"before\n{listing(before)}\nafter, as written\n{listing(after)}")
+    exact = int(np.argmax(_scores(model, np.asarray(attacked))))
+    notes = _notes(after[0]["index"], exact, leave, reach, distance, bound)
+    session.record["notes"] = notes
+    for note in notes:
+        session.say(note)
+    if out is not None:
+        images.write(out.with_name(f"{out.stem}-difference.png"), render.difference(pixels, written))
+    session.finish(json)
+
+
+def _written(out: Path | None, attacked: np.ndarray) -> np.ndarray:
+    if out is None:
+        return attacked
+    images.write(out, attacked)
+    return attacked if out.suffix.lower() in images.ARRAY_SUFFIXES else images.read(out)
+
+
+def _notes(after: int, exact: int, leave: int, reach: int | None, distance: float, bound: float) -> list[str]:
+    def succeeds(found: int) -> bool:
+        return found == reach if reach is not None else found != leave
+
+    notes = []
+    if not succeeds(after):
+        lost = "the file's rounding lost the attack" if succeeds(exact) else "the attack did not succeed"
+        notes.append(f"{lost}; take a larger --epsilon")
+    if distance > bound + 1e-6:
+        notes.append(
+            f"the file's rounding leaves the ball: {distance:.5f} is over ε = {bound:.5f}; write .npy"
+        )
+    return notes
+
+
+def networks(
+    name: Annotated[str | None, typer.Argument(help="One network: its taps too.")] = None,
+    json: options.Json = None,
+    debug: options.Debug = False,
+) -> None:
+    """List the known networks, or the taps of one with their shapes for a 224×224 picture."""
+    shipped = manifest()
+    if name is not None:
+        known(name, NETWORKS, "network")
+    session = Session({"command": "networks", "name": name}, quiet=False, no_cache=True, out=None)
+    chosen = NETWORKS if name is None else {name: NETWORKS[name]}
+    record: dict[str, Any] = {}
+    for each, entry in chosen.items():
+        record[each] = {
+            "weights": "shipped" if each in shipped else "your file: --weights",
+            "paper": entry.paper,
+        }
+    if name is not None:
+        shapes = jaxviz.networks.tap_shapes(NETWORKS[name].architecture)
+        record[name]["taps"] = {tap: list(shape) for tap, shape in shapes.items()}
+    session.record["networks"] = record
+    if json != "-":
+        for each, facts in record.items():
+            typer.echo(f"{each}  ({facts['weights']})\n    {facts['paper']}")
+            for tap, shape in facts.get("taps", {}).items():
+                typer.echo(f"    {tap:24} {'×'.join(map(str, shape))}")
+    session.finish(json)

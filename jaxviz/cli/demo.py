@@ -1,0 +1,181 @@
+"""`jaxviz demo`: the five techniques on real pictures, offline, with a page that shows them."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax.numpy as jnp
+import numpy as np
+import typer
+
+import jaxviz
+from jaxviz import images, render, samples
+from jaxviz.cli import options
+from jaxviz.cli.session import Session, top, versions
+from jaxviz.networks import compiled_features
+from jaxviz.optimization import Solution
+from jaxviz.report import Section, write_page
+from jaxviz.techniques import inversion, style, texture
+
+EPSILON = 2 / 255
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the pictures and index.html.")] = Path("out"),
+    steps: Annotated[int, typer.Option("--steps", help="Evaluations of each synthesis.")] = 120,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
+) -> None:
+    """Run every technique on sample pictures and show them in one page."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; expected a folder")
+    out.mkdir(parents=True, exist_ok=True)
+    session = Session(
+        {"command": "demo", "out": out, "steps": steps}, quiet=quiet, no_cache=no_cache, out=None
+    )
+    began = time.perf_counter()
+    classifier, vgg = jaxviz.load("squeezenet1_1"), jaxviz.load("vgg16")
+    sections = [
+        _saliency(session, classifier),
+        _attack(session, classifier),
+        _inversion(session, vgg, steps),
+        _texture(session, vgg, steps),
+        _style(session, vgg, steps),
+    ]
+    if session.interrupted:
+        sections = [section for section in sections if section.pictures]
+    for section in sections:
+        stem = section.title.lower().replace(" ", "-")
+        for caption, picture in section.pictures.items():
+            values = picture if picture.dtype != np.uint8 else picture / np.float32(255)
+            images.write(out / f"{stem}-{caption.split(',')[0].replace(' ', '-')}.png", values)
+    seconds = time.perf_counter() - began
+    note = ", ".join(f"{name} {version}" for name, version in versions().items())
+    write_page(
+        out / "index.html",
+        "jaxviz: five techniques, one equation",
+        sections,
+        note=f"{note}; {seconds:.0f} s.",
+    )
+    session.record["sections"] = {section.title: dict(section.facts) for section in sections}
+    session.record["seconds"] = {"total": seconds}
+    session.say(f"{out / 'index.html'} shows all in {seconds:.0f} s")
+    session.finish(json)
+
+
+def _scores(network: jaxviz.Network, picture: images.Picture) -> np.ndarray:
+    return np.asarray(compiled_features(network, jnp.asarray(picture), ("logits",))["logits"])
+
+
+def _saliency(session: Session, network: jaxviz.Network) -> Section:
+    picture = images.fit_square(samples.photograph("chelsea"), 224)
+    best = top(network, _scores(network, picture))[0]
+    values = np.asarray(session.timed(lambda: jaxviz.saliency.gradient(network, picture, best["index"])))
+    facts: dict[str, Any] = {
+        "network": network.name,
+        "picture": "chelsea",
+        "class": best["label"],
+        "score": best["score"],
+    }
+    return Section(
+        "Saliency",
+        "M = max over channels of |∂S/∂x|",
+        "Simonyan, Vedaldi, Zisserman. Deep Inside Convolutional Networks. ICLR Workshop 2014.",
+        {"input": picture, "map": render.heat_map(values), "overlay": render.overlay(picture, values)},
+        facts | {"largest derivative": float(values.max()), **_seconds(session)},
+    )
+
+
+def _attack(session: Session, network: jaxviz.Network) -> Section:
+    picture = images.fit_square(samples.photograph("coffee"), 224)
+    before = top(network, _scores(network, picture))
+    label = before[0]["index"]
+    attacked = session.timed(lambda: jaxviz.attacks.fgsm(network, picture, label, epsilon=EPSILON))
+    stored = images.to_bytes(np.asarray(attacked)) / np.float32(255)
+    after = top(network, _scores(network, stored))
+    facts: dict[str, Any] = {
+        "network": network.name,
+        "picture": "coffee",
+        "ε": "2/255",
+        "largest change": float(np.abs(stored - picture).max()),
+    }
+    for side, classes in (("before", before), ("after", after)):
+        facts[side] = [f"{c['label']} {c['probability']:.1%}" for c in classes]
+    return Section(
+        "FGSM attack",
+        "x* = clip(x + ε sign ∇J(x, y))",
+        "Goodfellow, Shlens, Szegedy. Explaining and Harnessing Adversarial Examples. ICLR 2015.",
+        {"input": picture, "attacked": stored, "difference, times 10": render.difference(picture, stored)},
+        facts | _seconds(session),
+    )
+
+
+def _inversion(session: Session, network: jaxviz.Network, steps: int) -> Section:
+    picture = images.fit_longer(samples.photograph("chelsea"), 192)
+    session.say(f"inversion: {steps} evaluations")
+    solution = session.solved(
+        lambda on_chunk: inversion.invert(network, picture, layer="relu3_3", steps=steps, on_chunk=on_chunk),
+        steps,
+    )
+    found = np.asarray(solution.value)
+    psnr = -10 * float(np.log10(np.mean((found - picture) ** 2)))
+    return Section(
+        "Feature inversion",
+        "x* = argmin ‖Φ(x) − Φ(x₀)‖²/‖Φ(x₀)‖² + λ TV(x)",
+        "Mahendran, Vedaldi. Understanding Deep Image Representations by Inverting Them. CVPR 2015.",
+        {"input": picture, "result": found, "loss": render.loss_plot(solution.losses)},
+        {"network": network.name, "picture": "chelsea", "layer": "relu3_3", "PSNR, dB": psnr}
+        | _run_facts(session, solution),
+    )
+
+
+def _texture(session: Session, network: jaxviz.Network, steps: int) -> Section:
+    exemplar = images.fit_longer(samples.photograph("brick"), 256)
+    session.say(f"texture: {steps} evaluations")
+    solution = session.solved(
+        lambda on_chunk: texture.synthesize(network, exemplar, size=256, steps=steps, on_chunk=on_chunk),
+        steps,
+    )
+    return Section(
+        "Texture synthesis",
+        "x* = argmin Σ w/(4c²) ‖G(φ(x)) − G(φ(y))‖²",
+        "Gatys, Ecker, Bethge. Texture Synthesis Using Convolutional Neural Networks. NeurIPS 2015.",
+        {"input": exemplar, "result": np.asarray(solution.value), "loss": render.loss_plot(solution.losses)},
+        {"network": network.name, "picture": "brick", "layers": texture.LAYERS}
+        | _run_facts(session, solution),
+    )
+
+
+def _style(session: Session, network: jaxviz.Network, steps: int) -> Section:
+    content = images.fit_longer(samples.photograph("astronaut"), 256)
+    painting = samples.painting(256)
+    session.say(f"style: {steps} evaluations")
+    solution = session.solved(
+        lambda on_chunk: style.transfer(network, content, [painting], steps=steps, on_chunk=on_chunk), steps
+    )
+    facts: dict[str, Any] = {
+        "network": network.name,
+        "content": "astronaut",
+        "style": "brush strokes drawn by jaxviz",
+    }
+    facts |= {"content weight": style.CONTENT_WEIGHT, "style weight": style.STYLE_WEIGHT}
+    pictures = {"content": content, "style": painting, "result": np.asarray(solution.value)}
+    return Section(
+        "Style transfer",
+        "x* = argmin α ‖φ(x) − φ(p)‖² + β Σ ‖G(φ(x)) − G(φ(a))‖²",
+        "Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural Networks. CVPR 2016.",
+        pictures | {"loss": render.loss_plot(solution.losses)},
+        facts | _run_facts(session, solution),
+    )
+
+
+def _seconds(session: Session) -> dict[str, Any]:
+    return {f"seconds to {name}": value for name, value in session.record["seconds"].items()}
+
+
+def _run_facts(session: Session, solution: Solution) -> dict[str, Any]:
+    losses = solution.losses
+    ratio = float(np.nanmin(losses) / losses[0]) if len(losses) else 1.0
+    return {"evaluations": int(solution.evaluations), "loss, of its start": ratio} | _seconds(session)

@@ -1,0 +1,63 @@
+"""Pictures to try things on: photographs that come with scikit-image, and a painting drawn here."""
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageDraw
+
+from jaxviz.images import Picture
+
+PALETTE = np.array([(16, 42, 92), (28, 84, 140), (70, 140, 180), (20, 28, 54), (120, 170, 160)])
+WARM = np.array([(236, 196, 64), (244, 226, 150), (200, 92, 40)])
+
+
+def photograph(name: str) -> Picture:
+    """Returns a picture of `skimage.data` such as "chelsea", RGB in [0, 1].
+
+    Raises:
+      ImportError: If scikit-image is not installed: `pip install "jaxviz-vision[demo]"`.
+    """
+    try:
+        import skimage.data
+    except ImportError as error:
+        raise ImportError('sample pictures need scikit-image: pip install "jaxviz-vision[demo]"') from error
+    picture = getattr(skimage.data, name)()
+    picture = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture[..., :3]
+    return (picture / 255).astype(np.float32)
+
+
+def painting(size: int = 256, *, seed: int = 0) -> Picture:
+    """Returns brush strokes along a field of whirls, [size, size, 3]: a style with color, direction and scale.
+
+    Args:
+      size: Side in pixels.
+      seed: Chooses whirls and strokes.
+    """
+    random = np.random.default_rng(seed)
+    side = 2 * size
+    canvas = PillowImage.new("RGB", (side, side), (24, 56, 104))
+    draw = ImageDraw.Draw(canvas)
+    centers = random.uniform(0, side, (5, 2))
+    spins = random.choice([-1, 1], 5)
+    radii = random.uniform(0.15, 0.35, 5) * side
+
+    def flow(point):
+        offsets = point - centers
+        distances = np.linalg.norm(offsets, axis=1)
+        strengths = 3 * spins * np.exp(-((distances / radii) ** 2) / 2) / (distances + 1e-6)
+        around = np.stack([-offsets[:, 1], offsets[:, 0]], 1)
+        direction = np.array([1.0, 0.25 * np.sin(6 * point[0] / side)]) + strengths @ around
+        return direction / np.linalg.norm(direction)
+
+    for _ in range(2600):
+        point = random.uniform(-20, side + 20, 2)
+        close = (np.linalg.norm(point - centers, axis=1) / radii).min() < 0.35
+        tube = WARM if close and random.random() < 0.8 else PALETTE
+        color = np.clip(tube[random.integers(len(tube))] + random.normal(0, 16, 3), 0, 255)
+        stroke = [tuple(point)]
+        for _ in range(random.integers(6, 14)):
+            point = point + flow(point) * side / 110
+            stroke.append(tuple(point))
+        width = int(random.integers(5, 12) * side / 512) or 1
+        draw.line(stroke, fill=tuple(int(c) for c in color), width=width, joint="curve")
+    small = canvas.resize((size, size), PillowImage.Resampling.LANCZOS)
+    return np.asarray(small, np.float32) / 255
