@@ -6,6 +6,7 @@ Inside the library a picture is RGB, float32, [height, width, 3], in [0, 1].
 import contextlib
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,20 +47,16 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     if path.suffix.lower() == ".npy":
         return _read_array(path, max_pixels)
     try:
-        with _pillow_limit_lifted(), PillowImage.open(path) as file:
-            if file.width * file.height > max_pixels:
-                raise PictureError(
-                    f"{path} has {file.width}×{file.height} pixels, over the limit of {max_pixels:,}; "
-                    "make it smaller or raise --max-pixels"
-                )
+        with _pillow_quiet(), PillowImage.open(path) as file:
+            _check_pixels(path, file.height, file.width, max_pixels)
             file.load()
             return _to_rgb(ImageOps.exif_transpose(file), path)
     except UnidentifiedImageError as error:
         raise PictureError(
             f"{path} is no picture that can be read; expected PNG, JPEG, WebP, TIFF or BMP"
         ) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, PictureError):
+    except Exception as error:  # Pillow's decoders raise many kinds
+        if isinstance(error, PictureError | MemoryError):
             raise
         raise PictureError(
             f"{path} is damaged or unreadable ({error}); save it again or take another"
@@ -67,35 +64,42 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
 
 
 @contextlib.contextmanager
-def _pillow_limit_lifted() -> Iterator[None]:
-    # Pillow's own limit can't be passed to a call, and would refuse what --max-pixels allows.
+def _pillow_quiet() -> Iterator[None]:
+    # Pillow's own limit can't be passed to a call, and would refuse what --max-pixels allows. It warns of
+    # damage in metadata, which the picture does not suffer from.
     limit, PillowImage.MAX_IMAGE_PIXELS = PillowImage.MAX_IMAGE_PIXELS, None
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
     finally:
         PillowImage.MAX_IMAGE_PIXELS = limit
 
 
 def _read_array(path: Path, max_pixels: int) -> Picture:
     try:
-        values: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        values = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError) as error:
         raise PictureError(
             f"{path} is no NumPy array that can be read ({error}); save it with numpy.save"
         ) from error
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[..., 0]
-    if values.ndim == 2:
-        values = np.repeat(values[..., None], 3, axis=2)
-    if values.ndim != 3 or values.shape[2] != 3 or 0 in values.shape:
+    if values.ndim not in (2, 3) or values.shape[2:] not in ((), (1,), (3,)) or values.size == 0:
         raise PictureError(
             f"{path} holds an array of shape {list(values.shape)}; expected [height, width, 3]"
         )
     if not np.issubdtype(values.dtype, np.floating):
         raise PictureError(f"{path} holds {values.dtype}; expected floats in [0, 1] (divide bytes by 255)")
-    if values.shape[0] * values.shape[1] > max_pixels:
-        raise PictureError(f"{path} is over the limit of {max_pixels:,} pixels; raise --max-pixels")
-    return _in_range(values.astype(np.float32), path)
+    _check_pixels(path, values.shape[0], values.shape[1], max_pixels)
+    with np.errstate(over="ignore"):
+        pixels = np.array(values, np.float32).reshape(*values.shape[:2], -1)
+    return _in_range(np.repeat(pixels, 3 // pixels.shape[2], axis=2), path)
+
+
+def _check_pixels(path: Path, height: int, width: int, max_pixels: int) -> None:
+    if height * width > max_pixels:
+        raise PictureError(
+            f"{path} has {width}×{height} pixels, over the limit of {max_pixels:,}; "
+            "make it smaller or raise --max-pixels"
+        )
 
 
 def _in_range(values: Picture, path: Path) -> Picture:
@@ -119,7 +123,7 @@ def _to_rgb(file: PillowImage.Image, path: Path) -> Picture:
     return np.asarray(file.convert("RGB"), np.float32) / 255
 
 
-def to_bytes(image: Picture) -> np.ndarray:
+def to_bytes(image: np.ndarray) -> np.ndarray:
     """Returns the picture as a file stores it: clipped to [0, 1] and rounded to 8 bits."""
     return np.round(np.clip(np.asarray(image, np.float32), 0, 1) * 255).astype(np.uint8)
 
@@ -128,18 +132,25 @@ def temporary_beside(path: str | Path) -> Path:
     """Returns a new empty file in the folder of `path`.
 
     Raises:
-      PictureError: If `path` is a directory, or its folder does not exist or cannot be written to.
+      PictureError: If `path` is a directory or a device, or its folder does not exist or cannot be written to.
     """
     path = Path(path)
+    with writing(path):
+        if path.exists() and not path.is_file():
+            raise OSError("it is a directory or a device")
+        descriptor, name = tempfile.mkstemp(prefix=".jaxviz-", suffix=path.suffix, dir=path.parent)
+    os.close(descriptor)
+    return Path(name)
+
+
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turns an OSError of its block into a PictureError that names `path`, cause and remedy."""
     try:
-        if path.is_dir():
-            raise IsADirectoryError("it is a directory")
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        yield
     except OSError as error:
         reason = error.strerror or error
         raise PictureError(f"{path} cannot be written ({reason}); choose another path") from error
-    os.close(descriptor)
-    return Path(name)
 
 
 @contextlib.contextmanager
@@ -151,11 +162,12 @@ def atomically(path: str | Path) -> Iterator[Path]:
     """
     temporary = temporary_beside(path)
     try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
+        with writing(path):
+            yield temporary
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o666 & ~mask)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -169,7 +181,8 @@ def write(path: str | Path, image: np.ndarray) -> None:
       image: [h, w, 3], or [h, w] for grey.
 
     Raises:
-      PictureError: If the suffix is unknown or the file cannot be written.
+      ValueError: If the suffix is unknown.
+      PictureError: If the file cannot be written.
     """
     path = Path(path)
     suffix = checked_suffix(path)
@@ -183,18 +196,28 @@ def write(path: str | Path, image: np.ndarray) -> None:
 
 
 def checked_suffix(path: str | Path) -> str:
-    """Returns a path's suffix in lower case; raises PictureError where no format has it."""
+    """Returns a path's suffix in lower case; raises ValueError where no format has it."""
     suffix = Path(path).suffix.lower()
     if suffix not in PICTURE_SUFFIXES + ARRAY_SUFFIXES:
         known = ", ".join((*PICTURE_SUFFIXES, *ARRAY_SUFFIXES))
-        raise PictureError(f"{path} has no suffix that names a format; known are {known}")
+        raise ValueError(f"{path} has no suffix that names a format; known are {known}")
     return suffix
 
 
 def resize(image: Picture, height: int, width: int) -> Resized:
-    """Returns the picture at another size: Pillow's antialiased bicubic in float, clipped to [0, 1]."""
+    """Returns the picture at another size: Pillow's antialiased bicubic in float, clipped to [0, 1].
+
+    Raises:
+      ValueError: If the size is over `MAX_PIXELS`.
+    """
     if image.shape[:2] == (height, width):
         return image
+    if height * width > MAX_PIXELS:
+        old = f"{image.shape[1]}×{image.shape[0]}"
+        raise ValueError(
+            f"a picture of {old} pixels would become {width}×{height}, over the limit of {MAX_PIXELS:,}; "
+            "take a smaller size, or cut it to a less extreme shape"
+        )
     channels = [
         np.asarray(
             PillowImage.fromarray(image[..., c]).resize((width, height), PillowImage.Resampling.BICUBIC)

@@ -15,7 +15,7 @@ from jaxviz._typing import Number, Objective, Scalar, Taps, static, symbol
 
 
 def _tap(taps: Taps, layer: str) -> Float[Array, "..."]:
-    return taps[known(layer, taps, "tap")].astype(jnp.float32)
+    return taps[known(layer, taps, "tap of a picture of this size")].astype(jnp.float32)
 
 
 @symbol

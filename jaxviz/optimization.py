@@ -143,7 +143,7 @@ def minimize(
     z: Any,
     *,
     steps: int,
-    key: Key | None = None,
+    key: Array | None = None,
     optimizer: Optimizer | None = None,
     batch_axes: Any = None,
     on_chunk: Callable[[Solution], None] | None = None,
@@ -176,8 +176,6 @@ def minimize(
     key = jax.random.key(0) if key is None else key
     start, run = _compiled(*_hashable(batch_axes), key.ndim > 0)
     state = start(problem, z, lbfgs() if optimizer is None else optimizer, key)
-    # Outputs of one program may share a buffer, which cannot be donated twice.
-    state = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state)
     state = jax.block_until_ready(run(problem, state, np.int32(0)))
     compiled = time.perf_counter()
     losses, made, n, seconds = [], 0, 1, 0.0
@@ -227,10 +225,16 @@ def _hashable(axes: Any) -> tuple[Any, Any]:
 @functools.cache
 def _compiled(leaves: tuple[int | None, ...], structure: Any, own_keys: bool) -> tuple[Callable, Callable]:
     axes = jax.tree.unflatten(structure, leaves)
-    if axes is None:
-        return jax.jit(init), jax.jit(advance, donate_argnums=1)
-    start = jax.vmap(init, in_axes=(axes, 0, None, 0 if own_keys else None))
-    return jax.jit(start), jax.jit(jax.vmap(advance, in_axes=(axes, 0, None)), donate_argnums=1)
+    begin, run = init, advance
+    if axes is not None:
+        begin = jax.vmap(init, in_axes=(axes, 0, None, 0 if own_keys else None))
+        run = jax.vmap(advance, in_axes=(axes, 0, None))
+
+    def start(*arguments):
+        # An output that is an input shares its buffer, and donating that would take the caller's array away.
+        return jax.tree.map(jnp.copy, begin(*arguments))
+
+    return jax.jit(start), jax.jit(run, donate_argnums=1)
 
 
 @contextlib.contextmanager

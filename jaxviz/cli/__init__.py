@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 
 from jaxviz.cli import analysis, demo, synthesis
-from jaxviz.cli.session import Failure
+from jaxviz.cli.session import Failure, Stopped
 from jaxviz.images import PictureError
 from jaxviz.networks import WeightsError
 
@@ -34,26 +34,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 1 failed, 2 bad usage, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return app(arguments, standalone_mode=False) or 0
-    except Exception as error:
+        code, message = app(arguments, standalone_mode=False) or 0, ""
+    except (Exception, KeyboardInterrupt) as error:
         if "--debug" in arguments:
             traceback.print_exc()
         code, message = _explained(error)
-        if message:
-            print(f"jaxviz: {message}", file=sys.stderr)  # noqa: T201
-        return code
-    except KeyboardInterrupt:
-        print("jaxviz: interrupted before there was a result", file=sys.stderr)  # noqa: T201
-        return 130
+    if code == 130 and not message:
+        message = "interrupted before there was a result"
+    if message:
+        print(f"jaxviz: {message}", file=sys.stderr)  # noqa: T201
+    return code
 
 
-def _explained(error: Exception) -> tuple[int, str]:
+def _explained(error: BaseException) -> tuple[int, str]:
     if isinstance(error, typer.Exit):
         return error.exit_code, ""
-    if isinstance(error, typer.Abort):
-        return 130, "interrupted before there was a result"
+    if isinstance(error, typer.Abort | KeyboardInterrupt):
+        return 130, ""
+    if isinstance(error, Stopped):
+        return 130, str(error)
     if hasattr(error, "format_message"):
-        return 2, _line(error.format_message())
+        message = _line(error.format_message())
+        return 2, message and f"{message.rstrip('.')}; --help shows what there is"
     if isinstance(error, PictureError | WeightsError | Failure | OSError | ImportError):
         return 1, _line(error)
     if isinstance(error, KeyError | ValueError):

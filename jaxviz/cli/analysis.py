@@ -11,7 +11,7 @@ import jaxviz
 from jaxviz import images, render
 from jaxviz._checks import known
 from jaxviz.cli import options
-from jaxviz.cli.session import Session, class_index, fraction, listing, positive, top
+from jaxviz.cli.session import Session, class_index, fraction, listing, top
 from jaxviz.networks import NETWORKS, compiled_features
 from jaxviz.networks.checkpoints import manifest
 
@@ -19,7 +19,7 @@ CLASSIFIER = "squeezenet1_1"
 
 
 def _square(path: Path, size: int, max_pixels: int) -> images.Picture:
-    return images.fit_square(images.read(path, max_pixels=max_pixels), positive(size, "--size"))
+    return images.fit_square(images.read(path, max_pixels=max_pixels), size)
 
 
 def _scores(network: jaxviz.Network, picture: images.Picture) -> np.ndarray:
@@ -41,14 +41,14 @@ def classify(
 ) -> None:
     """Tell the five classes that a network finds most likely."""
     settings = {"command": "classify", "picture": picture, "network": network, "size": size}
-    session = Session(settings, quiet=quiet, no_cache=no_cache, out=None)
+    session = Session(settings, quiet=quiet, no_cache=no_cache, json_path=json)
     pixels = _square(picture, size, max_pixels)
     model = jaxviz.load(network, weights=weights)
     classes = top(model, session.timed(lambda: _scores(model, pixels)))
     _record_classes(session, classes)
     if json != "-":
         typer.echo(listing(classes))
-    session.finish(json)
+    session.finish()
 
 
 def _record_classes(session: Session, classes: list[dict[str, Any]]) -> None:
@@ -74,7 +74,13 @@ def saliency(
     """Show which pixels the score of a class depends on; raw files hold the map as it is, unnormalized."""
     known(method, ["gradient"], "saliency method")
     settings = {"command": "saliency", "picture": picture, "network": network, "method": method, "size": size}
-    session = Session(settings | {"label": label, "out": out}, quiet=quiet, no_cache=no_cache, out=out)
+    session = Session(
+        settings | {"label": label, "out": out},
+        quiet=quiet,
+        no_cache=no_cache,
+        pictures=(out,),
+        json_path=json,
+    )
     pixels = _square(picture, size, max_pixels)
     model = jaxviz.load(network, weights=weights)
     scores = _scores(model, pixels)
@@ -83,11 +89,10 @@ def saliency(
     values = np.asarray(session.timed(lambda: jaxviz.saliency.gradient(model, pixels, target)))
     session.record["settings"]["label"] = target
     _record_classes(session, top(model, scores))
-    if out is not None:
-        raw = out.suffix.lower() in images.ARRAY_SUFFIXES
-        shown = render.overlay(pixels, values) if overlay else render.heat_map(values)
-        images.write(out, values if raw else shown)
-    session.finish(json)
+    raw = out.suffix.lower() in images.ARRAY_SUFFIXES
+    shown = render.overlay(pixels, values) if overlay else render.heat_map(values)
+    images.write(out, values if raw else shown)
+    session.finish()
 
 
 def attack(
@@ -112,7 +117,14 @@ def attack(
     known(method, ["fgsm"], "attack method")
     bound = fraction(epsilon, "--epsilon")
     settings = {"command": "attack", "picture": picture, "network": network, "method": method, "size": size}
-    session = Session(settings | {"epsilon": bound, "out": out}, quiet=quiet, no_cache=no_cache, out=out)
+    beside = out.with_name(f"{out.stem}-difference.png")
+    session = Session(
+        settings | {"epsilon": bound, "out": out},
+        quiet=quiet,
+        no_cache=no_cache,
+        pictures=(out, beside),
+        json_path=json,
+    )
     pixels = _square(picture, size, max_pixels)
     model = jaxviz.load(network, weights=weights)
     scores = _scores(model, pixels)
@@ -136,14 +148,11 @@ def attack(
     session.record["notes"] = notes
     for note in notes:
         session.say(note)
-    if out is not None:
-        images.write(out.with_name(f"{out.stem}-difference.png"), render.difference(pixels, written))
-    session.finish(json)
+    images.write(beside, render.difference(pixels, written))
+    session.finish()
 
 
-def _written(out: Path | None, attacked: np.ndarray) -> np.ndarray:
-    if out is None:
-        return attacked
+def _written(out: Path, attacked: np.ndarray) -> np.ndarray:
     images.write(out, attacked)
     return attacked if out.suffix.lower() in images.ARRAY_SUFFIXES else images.read(out)
 
@@ -172,7 +181,7 @@ def networks(
     shipped = manifest()
     if name is not None:
         known(name, NETWORKS, "network")
-    session = Session({"command": "networks", "name": name}, quiet=False, no_cache=True, out=None)
+    session = Session({"command": "networks", "name": name}, quiet=False, no_cache=True, json_path=json)
     chosen = NETWORKS if name is None else {name: NETWORKS[name]}
     record: dict[str, Any] = {}
     for each, entry in chosen.items():
@@ -189,4 +198,4 @@ def networks(
             typer.echo(f"{each}  ({facts['weights']})\n    {facts['paper']}")
             for tap, shape in facts.get("taps", {}).items():
                 typer.echo(f"    {tap:24} {'×'.join(map(str, shape))}")
-    session.finish(json)
+    session.finish()

@@ -22,31 +22,37 @@ EPSILON = 2 / 255
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the pictures and index.html.")] = Path("out"),
-    steps: Annotated[int, typer.Option("--steps", help="Evaluations of each synthesis.")] = 120,
+    steps: Annotated[int, typer.Option("--steps", min=0, help="Evaluations of each synthesis.")] = 100,
     json: options.Json = None,
     quiet: options.Quiet = False,
     no_cache: options.NoCache = False,
     debug: options.Debug = False,
 ) -> None:
     """Run every technique on sample pictures and show them in one page."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out} is a file; expected a folder")
-    out.mkdir(parents=True, exist_ok=True)
+    with images.writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    settings = {"command": "demo", "out": out, "steps": steps}
     session = Session(
-        {"command": "demo", "out": out, "steps": steps}, quiet=quiet, no_cache=no_cache, out=None
+        settings, quiet=quiet, no_cache=no_cache, pictures=(out / "saliency-map.png",), json_path=json
     )
     began = time.perf_counter()
     classifier, vgg = jaxviz.load("squeezenet1_1"), jaxviz.load("vgg16")
-    sections = [
-        _saliency(session, classifier),
-        _attack(session, classifier),
-        _inversion(session, vgg, steps),
-        _texture(session, vgg, steps),
-        _style(session, vgg, steps),
-    ]
-    if session.interrupted:
-        sections = [section for section in sections if section.pictures]
-    for section in sections:
+    sections: list[Section] = []
+    session.record["sections"] = {}
+    for make in (
+        lambda: _saliency(session, classifier),
+        lambda: _attack(session, classifier),
+        lambda: _inversion(session, vgg, steps),
+        lambda: _texture(session, vgg, steps),
+        lambda: _style(session, vgg, steps),
+    ):
+        if session.interrupted:
+            break
+        section = make()
+        sections.append(section)
+        names = session.record.keys() & {"losses", "evaluations", "seconds"}
+        run = {name: session.record.pop(name) for name in sorted(names)}
+        session.record["sections"][section.title] = dict(section.facts) | run
         stem = section.title.lower().replace(" ", "-")
         for caption, picture in section.pictures.items():
             values = picture if picture.dtype != np.uint8 else picture / np.float32(255)
@@ -59,10 +65,9 @@ def demo(
         sections,
         note=f"{note}; {seconds:.0f} s.",
     )
-    session.record["sections"] = {section.title: dict(section.facts) for section in sections}
     session.record["seconds"] = {"total": seconds}
     session.say(f"{out / 'index.html'} shows all in {seconds:.0f} s")
-    session.finish(json)
+    session.finish()
 
 
 def _scores(network: jaxviz.Network, picture: images.Picture) -> np.ndarray:
@@ -113,11 +118,11 @@ def _attack(session: Session, network: jaxviz.Network) -> Section:
 
 
 def _inversion(session: Session, network: jaxviz.Network, steps: int) -> Section:
-    picture = images.fit_longer(samples.photograph("chelsea"), 192)
-    session.say(f"inversion: {steps} evaluations")
+    picture = images.fit_square(samples.photograph("chelsea"), 192)
     solution = session.solved(
         lambda on_chunk: inversion.invert(network, picture, layer="relu3_3", steps=steps, on_chunk=on_chunk),
         steps,
+        "inversion",
     )
     found = np.asarray(solution.value)
     psnr = -10 * float(np.log10(np.mean((found - picture) ** 2)))
@@ -133,10 +138,10 @@ def _inversion(session: Session, network: jaxviz.Network, steps: int) -> Section
 
 def _texture(session: Session, network: jaxviz.Network, steps: int) -> Section:
     exemplar = images.fit_longer(samples.photograph("brick"), 256)
-    session.say(f"texture: {steps} evaluations")
     solution = session.solved(
         lambda on_chunk: texture.synthesize(network, exemplar, size=256, steps=steps, on_chunk=on_chunk),
         steps,
+        "texture",
     )
     return Section(
         "Texture synthesis",
@@ -151,9 +156,10 @@ def _texture(session: Session, network: jaxviz.Network, steps: int) -> Section:
 def _style(session: Session, network: jaxviz.Network, steps: int) -> Section:
     content = images.fit_longer(samples.photograph("astronaut"), 256)
     painting = samples.painting(256)
-    session.say(f"style: {steps} evaluations")
     solution = session.solved(
-        lambda on_chunk: style.transfer(network, content, [painting], steps=steps, on_chunk=on_chunk), steps
+        lambda on_chunk: style.transfer(network, content, [painting], steps=steps, on_chunk=on_chunk),
+        steps,
+        "style",
     )
     facts: dict[str, Any] = {
         "network": network.name,

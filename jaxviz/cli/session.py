@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,6 @@ import numpy as np
 import platformdirs
 import rich.console
 import rich.progress
-import typer
 
 import jaxviz
 from jaxviz import images, optimizers
@@ -31,20 +30,36 @@ class Failure(Exception):
     """What went wrong while working, in one line; exit code 1."""
 
 
+class Stopped(Exception):
+    """Ctrl-C ended the work early, and what there was has been written; exit code 130."""
+
+
 class Session:
     """One command: its settings and results, and where they go.
 
     Keeping `settings` first makes the JSON read like the command line that made it.
     """
 
-    def __init__(self, settings: Mapping[str, Any], *, quiet: bool, no_cache: bool, out: Path | None):
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        *,
+        quiet: bool,
+        no_cache: bool,
+        pictures: Iterable[Path | None] = (),
+        json_path: str | None = None,
+    ):
         self.quiet = quiet
-        self.out = out
+        self.json_path = json_path
         self.record: dict[str, Any] = {"settings": {k: _plain(v) for k, v in settings.items()}}
         self.interrupted = False
-        if out is not None:
-            images.checked_suffix(out)
-            images.temporary_beside(out).unlink()
+        outputs: list[str | Path] = [path for path in pictures if path is not None]
+        for path in outputs:
+            images.checked_suffix(path)
+        if json_path not in (None, "-"):
+            outputs.append(json_path)
+        for path in outputs:  # what cannot be written is to be known before the work, not after
+            images.temporary_beside(path).unlink()
         if not no_cache:
             use_compilation_cache()
 
@@ -63,14 +78,16 @@ class Session:
         self.record["seconds"] = {"compile": max(0.0, compiled - began - run), "run": run}
         return result
 
-    def solved(self, solve: Callable[[Callable[[Solution], None]], Solution], steps: int) -> Solution:
+    def solved(
+        self, solve: Callable[[Callable[[Solution], None]], Solution], steps: int, title: str = ""
+    ) -> Solution:
         """Returns `solve(on_chunk)` under a progress bar; after Ctrl-C the best found until then.
 
         Raises:
           Failure: If the result is not finite.
         """
         columns = (
-            rich.progress.TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            rich.progress.TextColumn("{task.description} {task.completed:.0f}/{task.total:.0f}"),
             rich.progress.BarColumn(),
             rich.progress.TextColumn("loss {task.fields[loss]}"),
             rich.progress.TimeRemainingColumn(),
@@ -78,13 +95,12 @@ class Session:
         console = rich.console.Console(stderr=True)
         shown = not self.quiet and sys.stderr.isatty()
         with rich.progress.Progress(*columns, console=console, disable=not shown, transient=True) as progress:
-            task = progress.add_task("", total=max(steps, 1), loss="compiling")
+            task = progress.add_task(title, total=max(steps, 1), loss="compiling")
 
             def on_chunk(solution: Solution) -> None:
                 done = int(solution.evaluations)
-                progress.update(
-                    task, completed=done, loss=f"{np.nanmin(solution.losses):.4g}" if done else ""
-                )
+                lowest = np.fmin.reduce(solution.losses, initial=np.nan)
+                progress.update(task, completed=done, loss=f"{lowest:.4g}")
 
             try:
                 solution = solve(on_chunk)
@@ -99,20 +115,19 @@ class Session:
         self.record["seconds"] = {"compile": solution.compile_seconds, "run": solution.run_seconds}
         return solution
 
-    def finish(self, json_path: str | None) -> None:
+    def finish(self) -> None:
         """Writes the JSON record and ends the command, with exit code 130 after Ctrl-C."""
         self.record["versions"] = versions()
         self.record["device"] = str(jax.devices()[0])
-        if json_path is not None:
-            text = json.dumps(_plain(self.record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-            if json_path == "-":
+        if self.json_path is not None:
+            text = json.dumps(_plain(self.record), indent=2, allow_nan=False) + "\n"
+            if self.json_path == "-":
                 sys.stdout.write(text)
             else:
-                with images.atomically(json_path) as temporary:
+                with images.atomically(self.json_path) as temporary:
                     temporary.write_text(text, encoding="utf-8")
         if self.interrupted:
-            self.say("interrupted; the best so far was written")
-            raise typer.Exit(130)
+            raise Stopped("interrupted; the best so far was written")
 
 
 def use_compilation_cache() -> None:
@@ -141,7 +156,7 @@ def class_index(network: Network, text: str, option: str) -> int:
         raise ValueError(
             f"{network.name} has no classifier, so no class scores; take --network squeezenet1_1"
         )
-    if text.lstrip("-").isdigit():
+    if text.removeprefix("-").isdecimal():
         number = int(text)
         if not 0 <= number < len(network.labels):
             raise ValueError(f"{option} is {number}; expected 0 to {len(network.labels) - 1}")
@@ -152,12 +167,20 @@ def class_index(network: Network, text: str, option: str) -> int:
         return found[0]
     if found:
         raise ValueError(f"{option} {text!r} names several classes; give one of the indices {found}")
-    raise ValueError(f"{option} is {text!r}, which is no class; {nearest(text.lower(), lowered)}")
+    holding = [label for label in network.labels if text.lower() in label.lower()][:8]
+    hint = f"some hold it: {', '.join(holding)}" if holding else nearest(text.lower(), lowered)
+    raise ValueError(f"{option} is {text!r}, which is no class; {hint}")
 
 
 def top(network: Network, logits: np.ndarray, count: int = 5) -> list[dict[str, Any]]:
-    """Returns the best classes with index, label, score and probability, best first."""
+    """Returns the best classes with index, label, score and probability, best first.
+
+    Raises:
+      Failure: If a score is not finite.
+    """
     scores = np.asarray(logits, np.float64)
+    if not np.isfinite(scores).all():
+        raise Failure("the class scores are NaN or infinite; take other weights")
     shares = np.exp(scores - scores.max())
     shares /= shares.sum()
     order = np.argsort(-scores)[:count]
@@ -180,13 +203,6 @@ def listing(classes: Sequence[Mapping[str, Any]]) -> str:
 def optimizer_named(name: str) -> Any:
     """Returns the optimizer that an option names."""
     return OPTIMIZERS[known(name, OPTIMIZERS, "optimizer")]()
-
-
-def positive(value: int, option: str) -> int:
-    """Returns an option's number; raises ValueError unless it is at least 1."""
-    if value < 1:
-        raise ValueError(f"{option} is {value}; expected at least 1")
-    return value
 
 
 def fraction(text: str, option: str) -> float:

@@ -11,7 +11,7 @@ import typer
 import jaxviz
 from jaxviz import images, render
 from jaxviz.cli import options
-from jaxviz.cli.session import Session, optimizer_named, positive
+from jaxviz.cli.session import Session, optimizer_named
 from jaxviz.optimization import Solution
 from jaxviz.techniques import inversion
 from jaxviz.techniques import style as style_technique
@@ -31,13 +31,15 @@ def invert(
         str, typer.Option("--preset", help="default, or paper for the published numbers.")
     ] = "default",
     tv_weight: Annotated[
-        float | None, typer.Option("--tv-weight", help="Weight of the total variation.")
+        float | None, typer.Option("--tv-weight", min=0, help="Weight of the total variation.")
     ] = None,
     network: options.Network = NETWORK,
     weights: options.Weights = None,
     pooling: Pooling = "max",
     size: options.Longer = 256,
-    steps: Annotated[int | None, typer.Option("--steps", help="Evaluations; default: the preset's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=0, help="Evaluations; default: the preset's.")
+    ] = None,
     optimizer: Annotated[
         str | None, typer.Option("--optimizer", help="lbfgs or adam; default: the preset's.")
     ] = None,
@@ -59,7 +61,13 @@ def invert(
         "tv_weight": tv_weight,
     }
     settings |= {"network": network, "pooling": pooling, "size": size, "steps": steps, "optimizer": optimizer}
-    session = Session(settings | {"seed": seed, "out": out}, quiet=quiet, no_cache=no_cache, out=out)
+    session = Session(
+        settings | {"seed": seed, "out": out},
+        quiet=quiet,
+        no_cache=no_cache,
+        pictures=(out, plot),
+        json_path=json,
+    )
     pixels = _longer(picture, size, max_pixels)
     model = jaxviz.load(network, weights=weights, pooling=pooling)
     chosen = inversion.PRESETS.get(preset)
@@ -82,13 +90,15 @@ def invert(
         note = f"the paper used AlexNet; this ran on {network}"
         session.record["notes"] = [note]
         session.say(note)
-    _deliver(session, solution, out, plot, json)
+    _deliver(session, solution, out, plot)
 
 
 def texture(
     picture: options.Picture,
     size: Annotated[str, typer.Option("--size", help="HEIGHTxWIDTH, or the longer side.")] = "256",
-    exemplar_size: Annotated[int, typer.Option("--exemplar-size", help="Longer side of the exemplar.")] = 256,
+    exemplar_size: Annotated[
+        int, typer.Option("--exemplar-size", min=1, help="Longer side of the exemplar.")
+    ] = 256,
     layer: Annotated[Layers, typer.Option("--layer", help=LAYER_HELP)] = None,
     style_loss: Annotated[str, typer.Option("--style-loss", help="gram or covariance.")] = "gram",
     network: options.Network = NETWORK,
@@ -115,7 +125,7 @@ def texture(
         "steps": steps,
     }
     settings |= {"optimizer": optimizer, "seed": seed, "out": out}
-    session = Session(settings, quiet=quiet, no_cache=no_cache, out=out)
+    session = Session(settings, quiet=quiet, no_cache=no_cache, pictures=(out, plot), json_path=json)
     exemplar = _longer(picture, exemplar_size, max_pixels)
     model = jaxviz.load(network, weights=weights, pooling=pooling)
     solution = session.solved(
@@ -132,19 +142,25 @@ def texture(
         ),
         steps,
     )
-    _deliver(session, solution, out, plot, json)
+    _deliver(session, solution, out, plot)
 
 
 def style(
     content: options.Picture,
     styles: Annotated[list[Path], typer.Argument(help="One or more pictures whose style is taken.")],
-    content_weight: Annotated[float, typer.Option("--content-weight")] = style_technique.CONTENT_WEIGHT,
-    style_weight: Annotated[float, typer.Option("--style-weight")] = style_technique.STYLE_WEIGHT,
-    tv_weight: Annotated[float, typer.Option("--tv-weight", help="Weight of the total variation.")] = 0.0,
+    content_weight: Annotated[
+        float, typer.Option("--content-weight", min=0)
+    ] = style_technique.CONTENT_WEIGHT,
+    style_weight: Annotated[float, typer.Option("--style-weight", min=0)] = style_technique.STYLE_WEIGHT,
+    tv_weight: Annotated[
+        float, typer.Option("--tv-weight", min=0, help="Weight of the total variation.")
+    ] = 0.0,
     content_layer: Annotated[Layers, typer.Option("--content-layer", help=LAYER_HELP)] = None,
     style_layer: Annotated[Layers, typer.Option("--style-layer", help=LAYER_HELP)] = None,
     style_loss: Annotated[str, typer.Option("--style-loss", help="gram or covariance.")] = "gram",
-    style_size: Annotated[int | None, typer.Option("--style-size", help="Longer side of the styles.")] = None,
+    style_size: Annotated[
+        int | None, typer.Option("--style-size", min=1, help="Longer side of the styles.")
+    ] = None,
     init: Annotated[str, typer.Option("--init", help="content, noise, or a picture's path.")] = "content",
     network: options.Network = NETWORK,
     weights: options.Weights = None,
@@ -171,7 +187,13 @@ def style(
         "init": init,
     }
     settings |= {"network": network, "pooling": pooling, "size": size, "steps": steps, "optimizer": optimizer}
-    session = Session(settings | {"seed": seed, "out": out}, quiet=quiet, no_cache=no_cache, out=out)
+    session = Session(
+        settings | {"seed": seed, "out": out},
+        quiet=quiet,
+        no_cache=no_cache,
+        pictures=(out, plot),
+        json_path=json,
+    )
     pixels = _longer(content, size, max_pixels)
     examples = [_longer(path, style_size or size, max_pixels) for path in styles]
     start: Any = init
@@ -197,7 +219,7 @@ def style(
         ),
         steps,
     )
-    _deliver(session, solution, out, plot, json)
+    _deliver(session, solution, out, plot)
 
 
 def layer_options(texts: Layers) -> Mapping[str, float] | None:
@@ -215,7 +237,7 @@ def layer_options(texts: Layers) -> Mapping[str, float] | None:
 
 
 def _longer(path: Path, size: int, max_pixels: int) -> images.Picture:
-    return images.fit_longer(images.read(path, max_pixels=max_pixels), positive(size, "--size"))
+    return images.fit_longer(images.read(path, max_pixels=max_pixels), size)
 
 
 def _height_width(text: str, exemplar: images.Picture) -> tuple[int, int]:
@@ -232,11 +254,8 @@ def _height_width(text: str, exemplar: images.Picture) -> tuple[int, int]:
     return max(1, round(h * scale)), max(1, round(w * scale))
 
 
-def _deliver(
-    session: Session, solution: Solution, out: Path | None, plot: Path | None, json: str | None
-) -> None:
-    if out is not None:
-        images.write(out, np.asarray(solution.value))
+def _deliver(session: Session, solution: Solution, out: Path, plot: Path | None) -> None:
+    images.write(out, np.asarray(solution.value))
     if plot is not None:
         images.write(plot, render.loss_plot(solution.losses) / np.float32(255))
-    session.finish(json)
+    session.finish()

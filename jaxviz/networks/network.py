@@ -77,20 +77,30 @@ class Network:
 
 def tap_shapes(architecture: nn.Module) -> dict[str, tuple[int, ...]]:
     """Returns the shapes of an architecture's taps for a 224×224 picture, in the order of computation."""
-    return dict(_tap_shapes(architecture.clone(relu=jax.nn.relu)))
+    return dict(_traced(architecture)[0])
+
+
+def parameter_shapes(architecture: nn.Module) -> Params:
+    """Returns the tree of an architecture's weights as shapes and types, without computing any."""
+    return _traced(architecture)[1]
+
+
+def _traced(architecture: nn.Module) -> tuple[tuple[tuple[str, tuple[int, ...]], ...], Params]:
+    return _trace(architecture.clone(relu=jax.nn.relu))
 
 
 @functools.cache
-def _tap_shapes(architecture: nn.Module) -> tuple[tuple[str, tuple[int, ...]], ...]:
+def _trace(architecture: nn.Module) -> tuple[tuple[tuple[str, tuple[int, ...]], ...], Params]:
     order: list[str] = []
 
     def run(key, x):
-        taps, _ = architecture.init_with_output(key, x)
+        taps, variables = architecture.init_with_output(key, x)
         order.extend(taps)
-        return taps
+        return taps, variables["params"]
 
-    taps = jax.eval_shape(run, jax.random.key(0), jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32))
-    return tuple((name, taps[name].shape[1:]) for name in order)
+    image = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
+    taps, params = jax.eval_shape(run, jax.random.key(0), image)
+    return tuple((name, taps[name].shape[1:]) for name in order), params
 
 
 @functools.partial(jax.jit, static_argnames="layers")

@@ -54,7 +54,9 @@ def conv2d(
 
 
 def _conv2d_forward(x, kernel, strides, padding, precision):
-    return conv2d(x, kernel, strides, padding, precision), (x, kernel)
+    # Of a frozen network's kernels no derivative is wanted: tracing it would take longer than all the rest.
+    saved = (x.value if kernel.perturbed else x.value.shape[1:3], kernel.value)
+    return conv2d(x.value, kernel.value, strides, padding, precision), saved
 
 
 def _conv2d_input_gradient(g, kernel, size, strides, padding, precision):
@@ -75,8 +77,9 @@ def _conv2d_input_gradient(g, kernel, size, strides, padding, precision):
     )
 
 
-def _conv2d_backward(strides, padding, precision, residuals, g):
-    x, kernel = residuals
+def _conv2d_backward(strides, padding, precision, saved, g):
+    x, kernel = saved
+    size = x if isinstance(x, tuple) else x.shape[1:3]
     automatic = functools.partial(
         lax.conv_general_dilated,
         window_strides=strides,
@@ -84,17 +87,19 @@ def _conv2d_backward(strides, padding, precision, residuals, g):
         dimension_numbers=LAYOUT,
         precision=precision,
     )
+    blank = jax.ShapeDtypeStruct((g.shape[0], *size, kernel.shape[2]), g.dtype)
     x_gradient = lax.platform_dependent(
-        x,
-        kernel,
         g,
-        cpu=lambda x, kernel, g: _conv2d_input_gradient(g, kernel, x.shape[1:3], strides, padding, precision),
-        default=lambda x, kernel, g: jax.vjp(lambda x: automatic(x, kernel), x)[1](g)[0],
+        kernel,
+        cpu=lambda g, kernel: _conv2d_input_gradient(g, kernel, size, strides, padding, precision),
+        default=lambda g, kernel: jax.linear_transpose(lambda x: automatic(x, kernel), blank)(g)[0],
     )
-    return x_gradient, jax.vjp(lambda kernel: automatic(x, kernel), kernel)[1](g)[0]
+    if isinstance(x, tuple):
+        return x_gradient, None
+    return x_gradient, jax.linear_transpose(lambda kernel: automatic(x, kernel), kernel)(g)[0]
 
 
-conv2d.defvjp(_conv2d_forward, _conv2d_backward)
+conv2d.defvjp(_conv2d_forward, _conv2d_backward, symbolic_zeros=True)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))

@@ -12,7 +12,7 @@ from jaxviz._typing import Key
 from jaxviz.networks import checkpoints
 from jaxviz.networks.checkpoints import WeightsError
 from jaxviz.networks.layers import POOLINGS, PRECISIONS
-from jaxviz.networks.network import Network
+from jaxviz.networks.network import Network, parameter_shapes
 from jaxviz.networks.preprocessing import CAFFE
 from jaxviz.networks.squeezenet import SQUEEZENET
 from jaxviz.networks.vgg import VGG16, VGG19
@@ -81,7 +81,7 @@ def load(
     else:
         path, expected_hash = Path(weights), None
     params, _, preprocessing = checkpoints.read(path, expected_hash=expected_hash)
-    checkpoints.check_structure(path, params, checkpoints.expected_params(architecture))
+    checkpoints.check_structure(path, params, parameter_shapes(architecture))
     return Network(params, architecture, preprocessing, name, _labels(architecture))
 
 

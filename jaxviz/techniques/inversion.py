@@ -14,7 +14,7 @@ import optax
 
 from jaxviz import constraints, parameterizations, priors
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import known
+from jaxviz._checks import known, number
 from jaxviz._typing import Array, Image, Key, Number
 from jaxviz.networks import Network, compiled_features
 from jaxviz.objectives import match_features
@@ -120,13 +120,13 @@ def problem(
     chosen = PRESETS[known(preset, PRESETS, "preset of inversion")]
     image = checked_image(image)
     elements = image.size
-    tv_weight = chosen.tv_weight if tv_weight is None else tv_weight
-    tv_beta = chosen.tv_beta if tv_beta is None else tv_beta
-    alpha_weight = chosen.alpha_weight if alpha_weight is None else alpha_weight
-    alpha = chosen.alpha if alpha is None else alpha
+    tv_weight = number(chosen.tv_weight if tv_weight is None else tv_weight, "tv_weight", 0)
+    tv_beta = number(chosen.tv_beta if tv_beta is None else tv_beta, "tv_beta", 1)
+    alpha_weight = number(chosen.alpha_weight if alpha_weight is None else alpha_weight, "alpha_weight", 0)
+    alpha = number(chosen.alpha if alpha is None else alpha, "alpha", 1)
     squared_norm = 255**2 * TYPICAL_RMS**2 * elements
 
-    def scaled(weight: Number, exponent: Number) -> Number:
+    def scaled(weight: Array, exponent: Array) -> Array:
         if chosen.published_units:
             return weight * 255.0**exponent / (2 * squared_norm)
         return weight / elements

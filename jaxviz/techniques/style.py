@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxviz import constraints, parameterizations, priors
+from jaxviz._checks import concrete, known, number
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import known, number
 from jaxviz._typing import AnyImage, Array, Image, Key, Number, Objective
 from jaxviz.networks import Network, compiled_features
 from jaxviz.objectives import match_features, match_gram, weighted_sum
@@ -40,7 +40,7 @@ def problem(
     style_weights: Mapping[str, Number] | None = None,
     style_loss: str = "gram",
     tv_weight: Number = 0.0,
-    init: str | Image = "content",
+    init: str | AnyImage = "content",
     key: Key | None = None,
 ) -> tuple[Problem, Array]:
     r"""Returns the problem of style transfer, and its start.
@@ -85,16 +85,19 @@ def problem(
     pictures = [checked_image(style, f"style {i}") for i, style in enumerate(styles)]
     alpha = number(content_weight, "content_weight", 0)
     beta = number(style_weight, "style_weight", 0)
-    layer_weights(network, {STYLE_LAYERS[0]: alpha + beta} if STYLE_LAYERS[0] in network.layers else {})
+    if concrete(alpha + beta) and alpha + beta == 0:
+        raise ValueError("content_weight and style_weight are both zero; give one above zero")
     content_layers = layer_weights(
         network, dict.fromkeys(CONTENT_LAYERS, 1.0) if content_weights is None else content_weights
     )
     equal = dict.fromkeys(STYLE_LAYERS, 1 / len(STYLE_LAYERS))
     style_layers = layer_weights(network, equal if style_weights is None else style_weights)
-    content_taps = compiled_features(network, content, tuple(content_layers))
+    # One program for both serves content and style of equal size.
+    wanted = tuple(sorted({*content_layers, *style_layers}))
+    content_taps = compiled_features(network, content, wanted)
     terms: list[tuple[Number, Objective]] = [(alpha, match_features(content_taps, weights=content_layers))]
     for picture in pictures:
-        taps = compiled_features(network, picture, tuple(style_layers))
+        taps = compiled_features(network, picture, wanted)
         matched = match_gram(taps, weights=style_layers, centered=style_loss == "covariance")
         terms.append((beta / len(pictures), matched))
     box = constraints.box()
@@ -107,7 +110,7 @@ def problem(
     ), box.project(_start(content, init, key))
 
 
-def _start(content: Image, init: str | Image, key: Key | None) -> Array:
+def _start(content: Image, init: str | AnyImage, key: Key | None) -> Array:
     if isinstance(init, str):
         if known(init, STARTS, "start") == "content":
             return jnp.asarray(content)

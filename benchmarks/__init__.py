@@ -1,0 +1,1 @@
+"""Timings of jaxviz against its rivals: `python -m benchmarks --out DIR`."""

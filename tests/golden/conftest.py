@@ -1,0 +1,1 @@
+collect_ignore = ["generate.py"]  # needs PyTorch, which the tests do not

@@ -1,0 +1,63 @@
+import ast
+from pathlib import Path
+
+import pytest
+
+import jaxviz
+
+ROOT = Path(jaxviz.__file__).parent
+FILES = {str(path.relative_to(ROOT).with_suffix("")): path for path in sorted(ROOT.rglob("*.py"))}
+SYMBOLS = {
+    "gradient_rules",
+    "objectives",
+    "parameterizations",
+    "priors",
+    "transforms",
+    "constraints",
+    "optimizers",
+}
+BASE = {"_typing", "_checks"}
+ALLOWED = {
+    **dict.fromkeys(SYMBOLS, BASE),
+    "_typing": set(),
+    "_checks": {"_typing"},
+    "images": BASE,
+    "networks": BASE | {"networks"},
+    "optimization": BASE | {"optimizers"},
+    "problem": BASE | SYMBOLS | {"networks"},
+    "techniques": BASE | SYMBOLS | {"networks", "problem", "optimization", "techniques"},
+}
+
+
+def imports(path):
+    """The modules that a file imports anywhere, `from jaxviz import x` counted as `jaxviz.x`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import jaxviz modules by their full name"
+            whole = node.module == "jaxviz"
+            yield from (f"jaxviz.{alias.name}" for alias in node.names) if whole else (node.module,)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.split("/")[0] in ALLOWED])
+def test_arrows_run_one_way(name):
+    room = name.split("/")[0]
+    used = {module.split(".")[1] for module in imports(FILES[name]) if module.startswith("jaxviz.")}
+    assert used <= ALLOWED[room]
+
+
+def test_every_room_that_has_rules_exists():
+    rooms = {name.split("/")[0] for name in FILES}
+    assert set(ALLOWED) - rooms <= {"transforms"}
+
+
+def test_flax_is_imported_by_networks_alone():
+    users = {name for name, path in FILES.items() if any(m.split(".")[0] == "flax" for m in imports(path))}
+    assert users
+    assert all(name.startswith("networks/") for name in users)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_errors_are_raised_not_asserted(name):
+    assert not [n.lineno for n in ast.walk(ast.parse(FILES[name].read_text())) if isinstance(n, ast.Assert)]

@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import jaxviz
+from jaxviz import WeightsError
+from jaxviz.networks import checkpoints
+from jaxviz.networks.preprocessing import CAFFE, TORCHVISION
+
+
+def weights(dtype=np.float32):
+    draw = np.random.default_rng(0)
+    return {
+        "conv1": {
+            "kernel": draw.normal(size=(3, 3, 3, 4)).astype(dtype),
+            "bias": draw.normal(size=4).astype(dtype),
+        },
+        "fire2": {"squeeze1x1": {"kernel": draw.normal(size=(1, 1, 4, 2)).astype(dtype)}},
+    }
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "some.safetensors"
+    checkpoints.write(path, weights(), "some", TORCHVISION)
+    return path
+
+
+def copied(name, tmp_path):
+    path = tmp_path / f"{name}.safetensors"
+    path.write_bytes((checkpoints.folder() / path.name).read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_what_is_written_is_read(tmp_path, dtype):
+    path = tmp_path / "some.safetensors"
+    written = weights(dtype)
+    checkpoints.write(path, written, "some", TORCHVISION)
+    params, network, preprocessing = checkpoints.read(path, expected_hash=checkpoints.sha256(path))
+    assert network == "some"
+    assert preprocessing == TORCHVISION
+    checkpoints.check_structure(path, params, written)
+    for found, expected in (
+        (params["conv1"]["kernel"], written["conv1"]["kernel"]),
+        (params["conv1"]["bias"], written["conv1"]["bias"]),
+        (params["fire2"]["squeeze1x1"]["kernel"], written["fire2"]["squeeze1x1"]["kernel"]),
+    ):
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, expected.astype(np.float32))
+
+
+def test_float16_files_are_half_as_large(tmp_path):
+    sizes = []
+    for dtype in (np.float16, np.float32):
+        path = tmp_path / f"{np.dtype(dtype)}.safetensors"
+        checkpoints.write(path, {"a": {"kernel": np.zeros((64, 64), dtype)}}, "some", CAFFE)
+        sizes.append(path.stat().st_size)
+    assert sizes[1] - sizes[0] == pytest.approx(64 * 64 * 2, abs=16)
+
+
+def test_a_damaged_byte_is_found(tmp_path):
+    path = copied("squeezenet1_1", tmp_path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    expected = checkpoints.manifest()["squeezenet1_1"]["sha256"]
+    with pytest.raises(WeightsError) as caught:
+        checkpoints.read(path, expected_hash=expected)
+    for part in (str(path), f"expected sha256 {expected}", f"found {checkpoints.sha256(path)}"):
+        assert part in str(caught.value)
+
+
+def test_a_damaged_shipped_file_is_refused(tmp_path, monkeypatch):
+    copied("squeezenet1_1", tmp_path).write_bytes(b"damaged")
+    (tmp_path / "manifest.toml").write_text((checkpoints.folder() / "manifest.toml").read_text())
+    monkeypatch.setattr(checkpoints, "folder", lambda: tmp_path)
+    with pytest.raises(WeightsError, match="the file is damaged"):
+        jaxviz.load("squeezenet1_1")
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -1])
+def test_a_truncated_or_empty_file_is_refused(file, keep):
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(WeightsError, match=r"some\.safetensors: expected a safetensors file, found: "):
+        checkpoints.read(file)
+
+
+def test_a_text_file_is_refused(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("these are no weights, though there are quite a few letters of them\n" * 9)
+    with pytest.raises(WeightsError, match=r"notes\.txt: expected a safetensors file"):
+        jaxviz.load("vgg16", weights=path)
+
+
+def test_a_missing_file_or_a_folder_is_named(tmp_path):
+    for path in (tmp_path / "none.safetensors", tmp_path):
+        with pytest.raises(WeightsError, match="expected a weight file, found none") as caught:
+            jaxviz.load("vgg16", weights=str(path))
+        assert str(path) in str(caught.value)
+
+
+def test_another_networks_file_is_listed_from_both_sides(tmp_path):
+    path = copied("squeezenet1_1", tmp_path)
+    with pytest.raises(WeightsError) as caught:
+        jaxviz.load("vgg16", weights=path)
+    message = str(caught.value)
+    assert str(path) in message
+    expected, found = message.split("; expected, not found: ")[1].split("; found, not expected: ")
+    assert "conv1_1/kernel [3, 3, 3, 64]" in expected
+    assert "and 18 more" in expected  # 13 layers of two arrays, 8 of them named
+    assert "conv1/kernel [3, 3, 3, 64]" in found
+    assert "conv1_1" not in found
+
+
+def test_one_wrong_shape_is_listed_from_both_sides(file):
+    other = weights()
+    other["conv1"]["bias"] = np.zeros(5, np.float32)
+    with pytest.raises(WeightsError) as caught:
+        checkpoints.check_structure(file, weights(), other)
+    assert "expected, not found: conv1/bias [5]; found, not expected: conv1/bias [4]" in str(caught.value)
+
+
+@pytest.mark.parametrize("metadata", [None, {"network": "some"}, {"preprocessing": "{}", "network": "some"}])
+def test_missing_metadata_is_refused(tmp_path, metadata):
+    path = tmp_path / "bare.safetensors"
+    save_file({"conv1/bias": np.zeros(4, np.float32)}, path, metadata)
+    with pytest.raises(WeightsError, match=r"bare\.safetensors: expected metadata 'network' and 'prepro"):
+        checkpoints.read(path)
+
+
+def test_networks_that_are_not_shipped_say_how_to_get_them():
+    with pytest.raises(WeightsError, match=r"vgg19: expected weights=FILE.*squeezenet1_1, vgg16"):
+        jaxviz.load("vgg19")
+
+
+def test_shipped_files_are_found_from_any_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = copied("squeezenet1_1", tmp_path)
+    shipped, given = jaxviz.load("squeezenet1_1"), jaxviz.load("squeezenet1_1", weights=path.name)
+    assert given.preprocessing == shipped.preprocessing == CAFFE
+    np.testing.assert_array_equal(given.params["conv10"]["bias"], shipped.params["conv10"]["bias"])
+
+
+def test_the_manifest_describes_what_is_shipped():
+    for name, record in checkpoints.manifest().items():
+        path = checkpoints.folder() / record["file"]
+        assert checkpoints.sha256(path) == record["sha256"]
+        assert (path.parent / record["license_file"]).is_file()
+        params, network, preprocessing = checkpoints.read(path)
+        assert network == name
+        assert preprocessing == type(preprocessing).from_record(record["preprocessing"])
+        shapes = {key: list(leaf.shape) for key, leaf in checkpoints.flatten_dict(params, sep="/").items()}
+        assert shapes == record["shapes"]

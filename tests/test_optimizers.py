@@ -1,0 +1,136 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxviz import optimizers
+
+
+def two_loop(pairs, gradient):
+    """Nocedal's recursion, in NumPy's float64."""
+    q, alphas = gradient.copy(), []
+    for s, y in reversed(pairs):
+        alphas.append(s @ q / (s @ y))
+        q -= alphas[-1] * y
+    s, y = pairs[-1]
+    q *= (s @ y) / (y @ y)
+    for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
+        q += (alpha - y @ q / (s @ y)) * s
+    return q
+
+
+def bowl(z):
+    stretch = np.linspace(1, 30, z.size)
+    return 0.5 * np.sum(stretch * z**2) + np.sum(z**4) / 4, stretch * z + z**3
+
+
+def project(z):
+    return z
+
+
+@pytest.mark.parametrize("rejected_from", [None, 9])
+def test_direction_equals_the_two_loop_recursion_also_in_a_full_ring(rejected_from):
+    m, size = 4, 12
+    start = np.random.default_rng(0).normal(size=size)
+    compared = []
+    with jax.enable_x64(True):
+        optimizer = optimizers.lbfgs(m)
+        z = jnp.asarray(start)
+        memory = optimizer.init(z)
+        step = jax.jit(lambda memory, z, loss, g: optimizer.step(memory, z, loss, g, project))
+        best, last, pairs, refused = np.inf, None, [], 0
+        for i in range(40):
+            point = np.asarray(z)
+            loss, gradient = bowl(point)
+            if rejected_from is not None and rejected_from <= i < rejected_from + 3:
+                loss = np.inf
+            z, memory, _ = step(memory, z, jnp.float64(loss), jnp.asarray(gradient))
+            if loss > best:
+                refused += 1
+                pairs = [] if refused == 3 else pairs
+                continue
+            best, refused = loss, 0
+            if last is not None:
+                pairs = [*pairs, (point - last[0], gradient - last[1])][-m:]
+            last = point, gradient
+            if pairs:
+                compared.append(len(pairs))
+                np.testing.assert_allclose(point - np.asarray(z), two_loop(pairs, gradient), rtol=1e-6)
+    assert compared.count(m) > 2 * m
+    assert compared.count(1) == (1 if rejected_from is None else 2)
+
+
+def test_the_first_step_has_length_one_down_the_gradient():
+    optimizer = optimizers.lbfgs()
+    z, gradient = jnp.zeros(3), jnp.array([0.0, 300.0, -400.0])
+    trial, _, finished = optimizer.step(optimizer.init(z), z, jnp.float32(7), gradient, project)
+    np.testing.assert_allclose(trial, [0, -0.6, 0.8], rtol=1e-6)
+    assert not finished
+
+
+@pytest.mark.parametrize("bad", [9.0, np.inf, np.nan])
+def test_a_rejected_trial_halves_towards_the_last_good_point(bad):
+    optimizer = optimizers.lbfgs()
+    z, gradient = jnp.zeros(2), jnp.array([0.0, -5.0])
+    trial, memory, _ = optimizer.step(optimizer.init(z), z, jnp.float32(7), gradient, project)
+    distances = [float(jnp.linalg.norm(trial))]
+    for _ in range(4):
+        trial, memory, _ = optimizer.step(memory, trial, jnp.float32(bad), gradient, project)
+        np.testing.assert_array_equal(memory.point, z)
+        distances.append(float(jnp.linalg.norm(trial)))
+    np.testing.assert_allclose(distances, optimizers.SHRINK ** np.arange(5), rtol=1e-6)
+
+
+def test_a_gradient_that_is_not_finite_rejects_its_point():
+    optimizer = optimizers.lbfgs()
+    z, gradient = jnp.zeros(2), jnp.array([0.0, -5.0])
+    trial, memory, _ = optimizer.step(optimizer.init(z), z, jnp.float32(7), gradient, project)
+    trial, memory, _ = optimizer.step(memory, trial, jnp.float32(6), jnp.array([jnp.nan, 0.0]), project)
+    np.testing.assert_array_equal(memory.point, z)
+    assert np.isfinite(trial).all()
+
+
+def test_lbfgs_steps_end_inside_the_projection():
+    optimizer = optimizers.lbfgs()
+    z = jnp.full(2, 0.9)
+    trial, _, _ = optimizer.step(
+        optimizer.init(z), z, jnp.float32(1), jnp.array([-1.0, 0.0]), lambda z: jnp.clip(z, 0, 1)
+    )
+    np.testing.assert_allclose(trial, [1.0, 0.9], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [optax.adam, optax.nadam, optax.sgd])
+def test_from_optax_takes_the_steps_of_optax(kind):
+    ours, theirs = optimizers.from_optax(kind, learning_rate=0.1), kind(0.1)
+    z = other = jnp.array([1.0, -2.0])
+    memory, state = ours.init(z), theirs.init(other)
+    for _ in range(5):
+        z, memory, finished = ours.step(memory, z, jnp.float32(1), jnp.sin(z), project)
+        updates, state = theirs.update(jnp.sin(other), state, other)
+        other = optax.apply_updates(other, updates)
+        np.testing.assert_allclose(z, other, rtol=1e-6)
+        assert not finished
+
+
+def test_a_loss_that_is_not_finite_ends_an_optax_run():
+    adam = optimizers.adam()
+    z = jnp.ones(2)
+    assert adam.step(adam.init(z), z, jnp.float32(np.nan), z, project)[2]
+
+
+def test_numbers_are_leaves_and_the_rest_is_program():
+    made = optimizers.from_optax(optax.nadam, learning_rate=1, nesterov=True)
+    assert [leaf.dtype for leaf in jax.tree.leaves(made)] == [jnp.float32]
+    other = optimizers.from_optax(optax.nadam, learning_rate=np.float64(0.5), nesterov=True)
+    assert jax.tree.structure(made) == jax.tree.structure(other)
+    assert jax.tree.structure(optimizers.lbfgs(3)) != jax.tree.structure(optimizers.lbfgs(4))
+
+
+def test_numbers_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="memory is 0"):
+        optimizers.lbfgs(0)
+    with pytest.raises(ValueError, match="learning_rate is -1"):
+        optimizers.adam(-1)
+    with pytest.raises(ValueError, match="learning_rate is nan"):
+        optimizers.from_optax(optax.sgd, learning_rate=float("nan"))

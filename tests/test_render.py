@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from jaxviz import render
+
+RANDOM = np.random.default_rng(0)
+
+
+def test_heat_map_goes_from_black_to_bright():
+    shown = render.heat_map(np.linspace(0, 1, 50, dtype=np.float32)[None], percentile=100.0)
+    assert shown.shape == (1, 50, 3)
+    assert shown.dtype == np.float32
+    assert shown[0, 0].max() < 0.02
+    assert (np.diff(shown[0] @ (0.299, 0.587, 0.114)) > 0).all()
+
+
+def test_heat_map_does_not_depend_on_the_unit():
+    values = RANDOM.random((8, 8), np.float32)
+    np.testing.assert_allclose(render.heat_map(values), render.heat_map(values * 512), atol=1e-6)
+
+
+def test_one_bright_pixel_does_not_darken_the_rest():
+    values = np.ones((20, 20), np.float32)
+    values[0, 0] = 1000
+    shown = render.heat_map(values)
+    np.testing.assert_array_equal(shown[5, 5], shown[0, 0])
+
+
+def test_heat_map_of_zeros_is_black():
+    assert render.heat_map(np.zeros((3, 4), np.float32)).max() < 0.02
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_overlay_mixes_the_grey_picture_and_its_map(strength):
+    picture, values = RANDOM.random((5, 6, 3), np.float32), RANDOM.random((5, 6), np.float32)
+    grey = picture.mean(-1, keepdims=True)
+    mixed = render.overlay(picture, values, strength=strength)
+    assert mixed.dtype == np.float32
+    np.testing.assert_allclose(mixed, (1 - strength) * grey + strength * render.heat_map(values), atol=1e-6)
+
+
+def test_difference_is_enlarged_around_grey_and_clipped():
+    before = np.full((1, 3, 3), 0.5, np.float32)
+    after = before + np.array([0, 0.01, -0.4], np.float32)[None, :, None]
+    shown = render.difference(before, after)
+    np.testing.assert_allclose(shown[0, :, 0], [0.5, 0.6, 0], atol=1e-6)
+    assert shown.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "losses", [[], [1.0], [3.0, 5.0, 0.1], [1.0, np.nan, 0.5], [0.0, 0.0], [-1.0, -2.0], [np.nan, np.nan]]
+)
+def test_every_curve_of_losses_can_be_drawn(losses):
+    shown = render.loss_plot(losses)
+    assert shown.shape == (384, 600, 3)
+    assert shown.dtype == np.uint8
+    assert (shown == 255).mean() > 0.5
+
+
+def test_plot_shows_its_title_and_its_curve():
+    plain = render.loss_plot(np.array([4.0, 1.0]))
+    assert (plain != render.loss_plot(np.array([4.0, 1.0]), title="texture")).any()
+    assert (plain != render.loss_plot(np.array([4.0, 2.0, 1.0]))).any()
