@@ -8,7 +8,6 @@ from PIL import Image
 
 from jaxviz import cli
 
-
 CACHED = ("demo", "classify", "saliency", "attack", "invert", "texture", "style")
 
 

@@ -19,6 +19,7 @@ def record(path):
 
 def check_common(found, command):
     assert found["settings"]["command"] == command
+    assert {"network", "weights", "size"} <= set(found["settings"])
     assert set(found["seconds"]) == {"compile", "run"}
     assert min(found["seconds"].values()) >= 0
     assert {"jaxviz", "jax", "numpy"} <= set(found["versions"])
@@ -195,7 +196,7 @@ def test_texture_has_the_size_asked_for(command, tmp_path, picture):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("40", (20, 40)), ("7X9", (7, 9)), ("7×9", (7, 9)), ("1", (1, 1))],  # noqa: RUF001
+    [("40", (20, 40)), ("7X9", (7, 9)), ("7×9", (7, 9)), ("1", (1, 1))],
 )
 def test_size_of_a_texture_is_a_pair_or_the_longer_side(text, expected):
     assert synthesis._height_width(text, np.zeros((32, 64, 3), np.float32)) == expected

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import jaxviz
+from jaxviz.cli.session import Failure, top
 from jaxviz.networks import checkpoints
 from jaxviz.networks.preprocessing import CAFFE
 
@@ -76,7 +77,7 @@ def test_every_command_refuses_a_missing_picture(command, files, work):
 
 
 @pytest.mark.parametrize(
-    ("picture", "words"),
+    ("arguments", "words"),
     [
         ("folder.png", ("folder.png is a directory", "give the path of one picture")),
         ("text.png", ("text.png is no picture", "expected PNG, JPEG, WebP, TIFF or BMP")),
@@ -92,8 +93,8 @@ def test_every_command_refuses_a_missing_picture(command, files, work):
         ("shape.npy", ("[8, 8, 5]", "expected [height, width, 3]")),
     ],
 )
-def test_bad_pictures(command, files, picture, words):
-    refused(command, files, f"classify {picture}", 1, *words)
+def test_bad_pictures(command, files, arguments, words):
+    refused(command, files, f"classify {arguments}", 1, *words)
 
 
 @pytest.mark.parametrize(
@@ -193,9 +194,9 @@ ALL_ZERO = ("all layer weights are zero", "give one above zero")
         ("invert cat.png --layer relu3_9", ("'relu3_9'", "nearest:", "relu3_3")),
         ("invert cat.png --preset papers", ("'papers'", "nearest: paper")),
         ("invert cat.png --optimizer adamw", ("'adamw'", "nearest: adam")),
-        ("invert cat.png --pooling mean", ("'mean'", "max, average")),
-        ("invert cat.png --tv-weight nan", ("weight", "nan")),
-        ("texture cat.png --layer pool9", ("'pool9'", "nearest:", "pool1")),
+        ("invert cat.png --pooling mean", ("'mean'", "nearest: max")),
+        ("invert cat.png --tv-weight nan", ("--tv-weight",)),
+        ("texture cat.png --layer pool9", ("'pool9'", "nearest:", "pool5")),
         ("texture cat.png --layer relu1_1=much", ("'relu1_1=much'", "NAME=WEIGHT")),
         ("texture cat.png --layer relu1_1=-1", ("relu1_1", "-1")),
         ("texture cat.png --layer relu1_1=nan", ("relu1_1", "nan")),
@@ -204,7 +205,7 @@ ALL_ZERO = ("all layer weights are zero", "give one above zero")
         ("style cat.png cat.png --content-weight 0 --style-weight 0", ("both zero", "above zero")),
         ("style cat.png cat.png --style-layer relu1_1=0", ALL_ZERO),
         ("style cat.png cat.png --content-layer relu1_1=0", ALL_ZERO),
-        ("style cat.png cat.png --style-weight nan", ("weight", "nan")),
+        ("style cat.png cat.png --style-weight nan", ("--style-weight",)),
         ("style cat.png cat.png --style-loss mean", ("'mean'", "gram, covariance")),
     ],
 )
@@ -255,20 +256,19 @@ def test_bad_weight_files(command, files):
     )
 
 
-def test_weights_that_are_nan(command, files, squeezenet, vgg16):
-    for network in (squeezenet, vgg16):
-        params = jax.tree.map(lambda leaf: np.full(leaf.shape, np.nan, np.float16), network.params)
-        checkpoints.write(files / network.name, params, network.name, CAFFE)
-    refused(
-        command,
-        files,
-        "classify cat.png --size 64 --weights squeezenet1_1",
-        1,
-        "scores are NaN",
-        "other weights",
-    )
-    line = "invert cat.png --size 32 --steps 3 --layer relu1_1 --weights vgg16"
+def test_weights_that_are_not_finite(command, files, vgg16):
+    params = jax.tree.map(lambda leaf: np.full(leaf.shape, np.inf, np.float16), vgg16.params)
+    checkpoints.write(files / "infinite", params, "vgg16", CAFFE)
+    refused(command, files, "invert cat.png --weights infinite", 1, "infinite: expected finite weights")
+
+
+def test_result_that_is_not_finite(command, files, vgg16):
+    params = jax.tree.map(lambda leaf: np.full(leaf.shape, 1e38, np.float32), vgg16.params)
+    checkpoints.write(files / "large", params, "vgg16", CAFFE)
+    line = "invert cat.png --size 32 --steps 3 --layer relu1_1 --weights large"
     refused(command, files, line, 1, "the loss became NaN or infinite", "other weights")
+    with pytest.raises(Failure, match="scores are NaN or infinite; take other weights"):
+        top(vgg16, np.array([1.0, np.nan]))
 
 
 def test_unexpected_errors_are_one_line_too(command, files, monkeypatch):

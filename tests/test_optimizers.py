@@ -70,7 +70,7 @@ def test_the_first_step_has_length_one_down_the_gradient():
 
 
 @pytest.mark.parametrize("bad", [9.0, np.inf, np.nan])
-def test_a_rejected_trial_halves_towards_the_last_good_point(bad):
+def test_after_a_rejection_the_next_trial_is_nearer_to_the_last_good_point(bad):
     optimizer = optimizers.lbfgs()
     z, gradient = jnp.zeros(2), jnp.array([0.0, -5.0])
     trial, memory, _ = optimizer.step(optimizer.init(z), z, jnp.float32(7), gradient, project)

@@ -62,7 +62,7 @@ class TestSaliency:
             saliency.gradient(vgg16, cats[0], CAT)
         with pytest.raises(ValueError, match="target is 1000; expected at least 0 and at most 999"):
             saliency.gradient(squeezenet, cats[0], 1000)
-        with pytest.raises(ValueError, match="target is 1.5; expected one integer"):
+        with pytest.raises(ValueError, match=r"target is 1\.5; expected one integer"):
             saliency.gradient(squeezenet, cats[0], 1.5)
         with pytest.raises(ValueError, match=r"values in \[0, 255\]"):
             saliency.gradient(squeezenet, jnp.zeros((48, 48, 3)).at[0, 0, 0].set(255.0), 0)
@@ -197,7 +197,7 @@ class TestErrors:
             style.transfer(vgg16, image, [image], init=image[:, :40])
         with pytest.raises(ValueError, match="steps is -1"):
             inversion.invert(vgg16, image, layer="relu1_1", steps=-1)
-        with pytest.raises(ValueError, match="tv_beta is 0.5"):
+        with pytest.raises(ValueError, match=r"tv_beta is 0\.5"):
             inversion.invert(vgg16, image, layer="relu1_1", tv_beta=0.5)
 
 
@@ -286,23 +286,3 @@ class TestPaperInversion:
         assert float(problem.prior.priors[0].weight) == 0
         steps = inversion.invert(vgg16, small[0], layer="relu1_1", steps=2, optimizer=optimizers.adam())
         assert steps.losses.shape == (2,)
-
-
-class TestThresholds:
-    """What 150 evaluations at 128×128 must reach."""
-
-    def test_texture(self, vgg16, picture):
-        found = texture.synthesize(vgg16, picture("brick", 128), steps=150)
-        assert np.nanmin(found.losses) <= 0.015 * found.losses[0]
-
-    def test_inversion(self, vgg16, picture):
-        image, layer = picture("chelsea", 128), "relu3_3"
-        found = inversion.invert(vgg16, image, layer=layer, steps=150)
-        ours, target = (np.asarray(vgg16.features(x, [layer])[layer]) for x in (found.value, image))
-        assert np.sum((ours - target) ** 2) <= 0.01 * np.sum(target**2)
-        assert -10 * np.log10(np.mean((found.value - image) ** 2)) >= 22
-
-    def test_style(self, vgg16, picture):
-        content, drawn = picture("astronaut", 128), picture("immunohistochemistry", 128)
-        found = style.transfer(vgg16, content, [drawn], steps=150)
-        assert np.nanmin(found.losses) <= 0.08 * found.losses[0]

@@ -40,7 +40,13 @@ def classify(
     debug: options.Debug = False,
 ) -> None:
     """Tell the five classes that a network finds most likely."""
-    settings = {"command": "classify", "picture": picture, "network": network, "size": size}
+    settings = {
+        "command": "classify",
+        "picture": picture,
+        "network": network,
+        "weights": weights,
+        "size": size,
+    }
     session = Session(settings, quiet=quiet, no_cache=no_cache, json_path=json)
     pixels = _square(picture, size, max_pixels)
     model = jaxviz.load(network, weights=weights)
@@ -73,7 +79,14 @@ def saliency(
 ) -> None:
     """Show which pixels the score of a class depends on; raw files hold the map as it is, unnormalized."""
     known(method, ["gradient"], "saliency method")
-    settings = {"command": "saliency", "picture": picture, "network": network, "method": method, "size": size}
+    settings = {
+        "command": "saliency",
+        "picture": picture,
+        "network": network,
+        "weights": weights,
+        "method": method,
+        "size": size,
+    }
     session = Session(
         settings | {"label": label, "out": out},
         quiet=quiet,
@@ -116,7 +129,14 @@ def attack(
     """Change a picture a little so that the network errs; the difference, times 10, is written beside it."""
     known(method, ["fgsm"], "attack method")
     bound = fraction(epsilon, "--epsilon")
-    settings = {"command": "attack", "picture": picture, "network": network, "method": method, "size": size}
+    settings = {
+        "command": "attack",
+        "picture": picture,
+        "network": network,
+        "weights": weights,
+        "method": method,
+        "size": size,
+    }
     beside = out.with_name(f"{out.stem}-difference.png")
     session = Session(
         settings | {"epsilon": bound, "out": out},

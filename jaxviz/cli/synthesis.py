@@ -60,7 +60,14 @@ def invert(
         "preset": preset,
         "tv_weight": tv_weight,
     }
-    settings |= {"network": network, "pooling": pooling, "size": size, "steps": steps, "optimizer": optimizer}
+    settings |= {
+        "network": network,
+        "weights": weights,
+        "pooling": pooling,
+        "size": size,
+        "steps": steps,
+        "optimizer": optimizer,
+    }
     session = Session(
         settings | {"seed": seed, "out": out},
         quiet=quiet,
@@ -121,18 +128,20 @@ def texture(
         "layers": layer,
         "style_loss": style_loss,
         "network": network,
+        "weights": weights,
         "pooling": pooling,
         "steps": steps,
     }
     settings |= {"optimizer": optimizer, "seed": seed, "out": out}
     session = Session(settings, quiet=quiet, no_cache=no_cache, pictures=(out, plot), json_path=json)
     exemplar = _longer(picture, exemplar_size, max_pixels)
+    sides = _height_width(size, exemplar)
     model = jaxviz.load(network, weights=weights, pooling=pooling)
     solution = session.solved(
         lambda on_chunk: texture_technique.synthesize(
             model,
             exemplar,
-            size=_height_width(size, exemplar),
+            size=sides,
             weights=layer_options(layer),
             kind=style_loss,
             steps=steps,
@@ -186,7 +195,14 @@ def style(
         "style_size": style_size,
         "init": init,
     }
-    settings |= {"network": network, "pooling": pooling, "size": size, "steps": steps, "optimizer": optimizer}
+    settings |= {
+        "network": network,
+        "weights": weights,
+        "pooling": pooling,
+        "size": size,
+        "steps": steps,
+        "optimizer": optimizer,
+    }
     session = Session(
         settings | {"seed": seed, "out": out},
         quiet=quiet,

@@ -57,7 +57,7 @@ def read(path: Path, *, expected_hash: str | None = None) -> tuple[Params, str, 
       expected_hash: The SHA-256 that the file must have.
 
     Raises:
-      WeightsError: If the file is missing, is damaged, has another hash, or lacks its metadata.
+      WeightsError: If the file is missing, is damaged, not finite, has another hash, or lacks metadata.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: expected a weight file, found none")
@@ -69,6 +69,9 @@ def read(path: Path, *, expected_hash: str | None = None) -> tuple[Params, str, 
             flat = {name: jnp.asarray(file.get_tensor(name).astype(np.float32)) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: expected a safetensors file, found: {error}") from error
+    for name, value in flat.items():
+        if not np.isfinite(value).all():
+            raise WeightsError(f"{path}: expected finite weights, found NaN or infinite ones in {name}")
     try:
         preprocessing = Preprocessing.from_record(json.loads(metadata["preprocessing"]))
         network = metadata["network"]
