@@ -4,6 +4,7 @@ Each is a frozen record that is a pytree: its targets and weights may vary witho
 with small names make them.
 """
 
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -196,11 +197,7 @@ def match_features(target: Taps, *, weights: Mapping[str, Number], relative: boo
     """
     checked = _weights(weights, target)
     targets = {layer: _tap(target, layer) for layer in checked}
-    scaled = {}
-    for layer, tap in targets.items():
-        squared_norm = jnp.sum(tap**2)
-        divisor = jnp.where(squared_norm > 0, squared_norm, 1.0) if relative else jnp.float32(tap.size)
-        scaled[layer] = checked[layer] / divisor
+    scaled = _over_divisors(checked, targets, relative)
     return MatchFeatures(targets, scaled)
 
 
@@ -242,8 +239,21 @@ def match_gram(target: Taps, *, weights: Mapping[str, Number], centered: bool = 
       2.25
     """
     checked = _weights(weights, target)
-    grams = {layer: gram_matrix(_tap(target, layer), centered=centered) for layer in checked}
+    grams = _grams({layer: _tap(target, layer) for layer in checked}, centered)
     return MatchGram(grams, checked, centered)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _over_divisors(weights: Taps, targets: Taps, relative: bool) -> Taps:
+    if not relative:
+        return {layer: weights[layer] / tap.size for layer, tap in targets.items()}
+    norms = {layer: jnp.sum(tap**2) for layer, tap in targets.items()}
+    return {layer: weights[layer] / jnp.where(norm > 0, norm, 1) for layer, norm in norms.items()}
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _grams(taps: Taps, centered: bool) -> Taps:
+    return {layer: gram_matrix(tap, centered=centered) for layer, tap in taps.items()}
 
 
 def weighted_sum(*terms: tuple[Number, Objective]) -> WeightedSum:

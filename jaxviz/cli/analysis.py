@@ -12,7 +12,7 @@ from jaxviz import images, render
 from jaxviz._checks import known
 from jaxviz.cli import options
 from jaxviz.cli.session import Session, class_index, fraction, listing, top
-from jaxviz.networks import NETWORKS, compiled_features
+from jaxviz.networks import NETWORKS, compiled_features, parameter_shapes, tap_shapes
 from jaxviz.networks.checkpoints import manifest
 
 CLASSIFIER = "squeezenet1_1"
@@ -23,7 +23,7 @@ def _square(path: Path, size: int, max_pixels: int) -> images.Picture:
 
 
 def _scores(network: jaxviz.Network, picture: images.Picture) -> np.ndarray:
-    if "logits" not in network.layers:
+    if network.classes is None:
         raise ValueError(f"{network.name} has no classifier, so no class scores; take --network {CLASSIFIER}")
     return np.asarray(compiled_features(network, jnp.asarray(picture), ("logits",))["logits"])
 
@@ -210,7 +210,8 @@ def networks(
             "paper": entry.paper,
         }
     if name is not None:
-        shapes = jaxviz.networks.tap_shapes(NETWORKS[name].architecture)
+        architecture = NETWORKS[name].architecture
+        shapes = tap_shapes(architecture, parameter_shapes(architecture))
         record[name]["taps"] = {tap: list(shape) for tap, shape in shapes.items()}
     session.record["networks"] = record
     if json != "-":

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
@@ -66,7 +66,7 @@ def read(path: Path, *, expected_hash: str | None = None) -> tuple[Params, str, 
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            flat = {name: jnp.asarray(file.get_tensor(name).astype(np.float32)) for name in file.keys()}  # noqa: SIM118
+            flat = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: expected a safetensors file, found: {error}") from error
     for name, value in flat.items():
@@ -80,7 +80,8 @@ def read(path: Path, *, expected_hash: str | None = None) -> tuple[Params, str, 
             f"{path}: expected metadata 'network' and 'preprocessing' as weights/convert.py writes them, "
             f"found {sorted(metadata) or 'none'}"
         ) from error
-    return unflatten_dict(flat, sep="/"), network, preprocessing
+    # One transfer: an array at a time would compile a program for each shape.
+    return jax.device_put(unflatten_dict(flat, sep="/")), network, preprocessing
 
 
 def check_structure(path: Path, params: Params, expected: Params) -> None:

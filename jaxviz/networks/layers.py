@@ -32,8 +32,15 @@ class Conv(nn.Module):
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
         """Returns the features before their nonlinearity."""
         shape = (self.window, self.window, x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.he_normal(), shape).astype(x.dtype)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype)
+        he_normal = nn.initializers.normal((2 / (self.window**2 * x.shape[-1])) ** 0.5)
+        kernel = self._weight("kernel", he_normal, shape).astype(x.dtype)
+        bias = self._weight("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype)
         strides: Pair = (self.stride, self.stride)
         padding: Padding = ((self.padding, self.padding), (self.padding, self.padding))
         return conv2d(x, kernel, strides, padding, PRECISIONS[self.precision][1]) + bias
+
+    def _weight(self, name: str, initializer: Callable[..., Array], shape: tuple[int, ...]) -> Array:
+        # `param` traces the initializer at each call to check the shape: half the time of tracing a network.
+        if self.has_variable("params", name):
+            return self.get_variable("params", name)
+        return self.param(name, initializer, shape)

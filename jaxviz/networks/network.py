@@ -50,13 +50,12 @@ class Network:
           KeyError: If a layer does not exist; the message offers the nearest names.
           ValueError: If the image is too small for a layer, or has another size than the classifier needs.
         """
-        for layer in layers or ():
-            known(layer, self.layers, f"layer of {self.name or 'this network'}")
         x = self.preprocessing.apply(jnp.asarray(image))[None]
         taps: Any = self.architecture.clone(relu=self.relu).apply({"params": self.params}, x)
         wanted = taps if layers is None else layers
         for layer in wanted:
             if layer not in taps:
+                known(layer, self.layers, f"layer of {self.name or 'this network'}")
                 h, w = image.shape[:2]
                 raise ValueError(
                     f"layer {layer!r} of {self.name} does not exist for a picture of {h}×{w}: "
@@ -67,40 +66,48 @@ class Network:
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of all taps, in the order in which they are computed."""
-        return tuple(tap_shapes(self.architecture))
+        return tuple(self.shapes)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of all taps of a 224×224 picture, by name."""
-        return tap_shapes(self.architecture)
+        return tap_shapes(self.architecture, self.params)
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes, or None where there is no classifier."""
+        return getattr(self.architecture, "classes", None)
 
 
-def tap_shapes(architecture: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of an architecture's taps for a 224×224 picture, in the order of computation."""
-    return dict(_traced(architecture)[0])
+_IMAGE = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
+_TAP_SHAPES: dict[nn.Module, dict[str, tuple[int, ...]]] = {}
 
 
-def parameter_shapes(architecture: nn.Module) -> Params:
-    """Returns the tree of an architecture's weights as shapes and types, without computing any."""
-    return _traced(architecture)[1]
+def tap_shapes(architecture: nn.Module, params: Params) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of all taps of a 224×224 picture, in the order of computation.
 
+    Args:
+      architecture: A Linen module that returns taps.
+      params: Its weights, or what `parameter_shapes` returns.
+    """
+    architecture = architecture.clone(relu=jax.nn.relu)
+    if architecture not in _TAP_SHAPES:
+        order: list[str] = []
 
-def _traced(architecture: nn.Module) -> tuple[tuple[tuple[str, tuple[int, ...]], ...], Params]:
-    return _trace(architecture.clone(relu=jax.nn.relu))
+        def run(params, x):
+            taps = architecture.apply({"params": params}, x)
+            order.extend(taps)
+            return taps
+
+        taps = jax.eval_shape(run, params, _IMAGE)
+        _TAP_SHAPES[architecture] = {name: taps[name].shape[1:] for name in order}
+    return dict(_TAP_SHAPES[architecture])
 
 
 @functools.cache
-def _trace(architecture: nn.Module) -> tuple[tuple[tuple[str, tuple[int, ...]], ...], Params]:
-    order: list[str] = []
-
-    def run(key, x):
-        taps, variables = architecture.init_with_output(key, x)
-        order.extend(taps)
-        return taps, variables["params"]
-
-    image = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
-    taps, params = jax.eval_shape(run, jax.random.key(0), image)
-    return tuple((name, taps[name].shape[1:]) for name in order), params
+def parameter_shapes(architecture: nn.Module) -> Params:
+    """Returns the tree of an architecture's weights as shapes and types, without computing any."""
+    return jax.eval_shape(architecture.init, jax.random.key(0), _IMAGE)["params"]
 
 
 @functools.partial(jax.jit, static_argnames="layers")

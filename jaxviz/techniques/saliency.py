@@ -53,9 +53,9 @@ def _gradient(network: Network, image: Image, objective: Objective) -> Heatmap:
 
 def class_count(network: Network) -> int:
     """Returns the number of classes; raises ValueError where the network has no classifier."""
-    if "logits" not in network.layers:
+    if network.classes is None:
         raise ValueError(
             f"{network.name or 'this network'} has no classifier, so no class scores; "
             "take squeezenet1_1, or weights with one"
         )
-    return network.shapes["logits"][-1]
+    return network.classes
