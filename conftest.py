@@ -12,6 +12,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 import jaxviz  # noqa: E402
+from jaxviz import images, samples  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -40,17 +41,12 @@ def data():
     return folder
 
 
-def sample(name: str, size: int, square: bool = True) -> np.ndarray:
-    """Returns a scikit-image picture, RGB in [0, 1], resized."""
-    import skimage.data
-
-    picture = getattr(skimage.data, name)()
-    picture = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
-    picture = (picture / 255).astype(np.float32)
-    return jaxviz.images.fit_square(picture, size) if square else jaxviz.images.fit_longer(picture, size)
-
-
 @pytest.fixture(scope="session")
 def picture():
     """The function that returns a sample picture: `picture(name, size, square=True)`."""
+
+    def sample(name: str, size: int, square: bool = True) -> np.ndarray:
+        pixels = samples.photograph(name)
+        return images.fit_square(pixels, size) if square else images.fit_longer(pixels, size)
+
     return sample

@@ -49,7 +49,7 @@ def test_layers_and_shapes_of_vgg(name):
 @pytest.mark.parametrize("name", VGG_DEPTHS)
 def test_the_classifier_adds_its_layers_at_the_end(name):
     architecture = networks.NETWORKS[f"{name}_classifier"].architecture
-    network = networks.Network({}, architecture, CAFFE)
+    network = networks.Network(parameter_shapes(architecture), architecture, CAFFE)
     assert network.layers == (
         *vgg_layers(VGG_DEPTHS[name]),
         *("fc6", "relu6", "fc7", "relu7", "logits"),

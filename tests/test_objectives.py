@@ -7,6 +7,10 @@ from jaxviz import objectives
 
 SCORES = {"logits": jnp.array([1.0, 3.0, 2.0])}
 
+# The target is reduced by a compiled program, which rounds its sums in another order than a call outside one:
+# the square of a relative 1e-7.
+ROUNDING = 1e-13
+
 
 @pytest.fixture
 def taps():
@@ -91,7 +95,7 @@ MAKERS = {
 @pytest.mark.parametrize("kind", MAKERS)
 def test_zero_at_the_target_and_only_there(taps, kind):
     matched = MAKERS[kind](taps)
-    assert float(matched(taps)) == 0
+    assert float(matched(taps)) <= ROUNDING
     assert float(matched({name: 1.5 * tap for name, tap in taps.items()})) > 0
 
 
@@ -151,7 +155,7 @@ def test_objectives_take_16_bit_taps_and_return_float32(taps):
     for make in MAKERS.values():
         value = make(rounded)(rounded)
         assert value.dtype == jnp.float32
-        assert float(value) == 0
+        assert float(value) <= ROUNDING
 
 
 def test_weighted_sum():

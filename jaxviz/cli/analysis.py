@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax.numpy as jnp
 import numpy as np
 import typer
 
@@ -11,8 +10,8 @@ import jaxviz
 from jaxviz import images, render
 from jaxviz._checks import known
 from jaxviz.cli import options
-from jaxviz.cli.session import Session, class_index, fraction, listing, top
-from jaxviz.networks import NETWORKS, compiled_features, parameter_shapes, tap_shapes
+from jaxviz.cli.session import Session, class_index, class_scores, fraction, listing, top
+from jaxviz.networks import NETWORKS, parameter_shapes, tap_shapes
 from jaxviz.networks.checkpoints import manifest
 
 CLASSIFIER = "squeezenet1_1"
@@ -20,12 +19,6 @@ CLASSIFIER = "squeezenet1_1"
 
 def _square(path: Path, size: int, max_pixels: int) -> images.Picture:
     return images.fit_square(images.read(path, max_pixels=max_pixels), size)
-
-
-def _scores(network: jaxviz.Network, picture: images.Picture) -> np.ndarray:
-    if network.classes is None:
-        raise ValueError(f"{network.name} has no classifier, so no class scores; take --network {CLASSIFIER}")
-    return np.asarray(compiled_features(network, jnp.asarray(picture), ("logits",))["logits"])
 
 
 def classify(
@@ -50,7 +43,7 @@ def classify(
     session = Session(settings, quiet=quiet, no_cache=no_cache, json_path=json)
     pixels = _square(picture, size, max_pixels)
     model = jaxviz.load(network, weights=weights)
-    classes = top(model, session.timed(lambda: _scores(model, pixels)))
+    classes = top(model, session.timed(lambda: class_scores(model, pixels)))
     _record_classes(session, classes)
     if json != "-":
         typer.echo(listing(classes))
@@ -96,7 +89,7 @@ def saliency(
     )
     pixels = _square(picture, size, max_pixels)
     model = jaxviz.load(network, weights=weights)
-    scores = _scores(model, pixels)
+    scores = class_scores(model, pixels)
     target = int(np.argmax(scores)) if label is None else class_index(model, label, "--label")
     session.say(f"class {target}: {model.labels[target]}, score {scores[target]:.4g}")
     values = np.asarray(session.timed(lambda: jaxviz.saliency.gradient(model, pixels, target)))
@@ -147,13 +140,13 @@ def attack(
     )
     pixels = _square(picture, size, max_pixels)
     model = jaxviz.load(network, weights=weights)
-    scores = _scores(model, pixels)
+    scores = class_scores(model, pixels)
     before = top(model, scores)
     leave = before[0]["index"] if label is None else class_index(model, label, "--label")
     reach = None if target is None else class_index(model, target, "--target")
     attacked = session.timed(lambda: jaxviz.attacks.fgsm(model, pixels, leave, epsilon=bound, target=reach))
     written = _written(out, np.asarray(attacked))
-    after = top(model, _scores(model, written))
+    after = top(model, class_scores(model, written))
     session.record["settings"] |= {"label": leave, "target": reach}
     session.record["labels"] = {
         side: [c["label"] for c in c5] for side, c5 in (("before", before), ("after", after))
@@ -163,7 +156,7 @@ def attack(
     session.record["distance"] = distance
     if json != "-":
         typer.echo(f"before\n{listing(before)}\nafter, as written\n{listing(after)}")
-    exact = int(np.argmax(_scores(model, np.asarray(attacked))))
+    exact = int(np.argmax(class_scores(model, np.asarray(attacked))))
     notes = _notes(after[0]["index"], exact, leave, reach, distance, bound)
     session.record["notes"] = notes
     for note in notes:

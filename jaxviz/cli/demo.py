@@ -4,15 +4,13 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax.numpy as jnp
 import numpy as np
 import typer
 
 import jaxviz
 from jaxviz import images, render, samples
 from jaxviz.cli import options
-from jaxviz.cli.session import Session, top, versions
-from jaxviz.networks import compiled_features
+from jaxviz.cli.session import Session, class_scores, top, versions
 from jaxviz.optimization import Solution
 from jaxviz.report import Section, write_page
 from jaxviz.techniques import inversion, style, texture
@@ -70,13 +68,9 @@ def demo(
     session.finish()
 
 
-def _scores(network: jaxviz.Network, picture: images.Picture) -> np.ndarray:
-    return np.asarray(compiled_features(network, jnp.asarray(picture), ("logits",))["logits"])
-
-
 def _saliency(session: Session, network: jaxviz.Network) -> Section:
     picture = images.fit_square(samples.photograph("chelsea"), 224)
-    best = top(network, _scores(network, picture))[0]
+    best = top(network, class_scores(network, picture))[0]
     values = np.asarray(session.timed(lambda: jaxviz.saliency.gradient(network, picture, best["index"])))
     facts: dict[str, Any] = {
         "network": network.name,
@@ -95,11 +89,11 @@ def _saliency(session: Session, network: jaxviz.Network) -> Section:
 
 def _attack(session: Session, network: jaxviz.Network) -> Section:
     picture = images.fit_square(samples.photograph("coffee"), 224)
-    before = top(network, _scores(network, picture))
+    before = top(network, class_scores(network, picture))
     label = before[0]["index"]
     attacked = session.timed(lambda: jaxviz.attacks.fgsm(network, picture, label, epsilon=EPSILON))
     stored = images.to_bytes(np.asarray(attacked)) / np.float32(255)
-    after = top(network, _scores(network, stored))
+    after = top(network, class_scores(network, stored))
     facts: dict[str, Any] = {
         "network": network.name,
         "picture": "coffee",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import platformdirs
 import rich.console
@@ -19,8 +20,9 @@ import rich.progress
 import jaxviz
 from jaxviz import images, optimizers
 from jaxviz._checks import known, nearest
-from jaxviz.networks import Network
+from jaxviz.networks import Network, compiled_features
 from jaxviz.optimization import Interrupted, Solution
+from jaxviz.techniques.saliency import class_count
 
 T = TypeVar("T")
 OPTIMIZERS: dict[str, Callable[[], Any]] = {"lbfgs": optimizers.lbfgs, "adam": optimizers.adam}
@@ -150,16 +152,19 @@ def versions() -> dict[str, str]:
     return {"jaxviz": jaxviz.__version__} | {name: importlib.metadata.version(name) for name in names}
 
 
+def class_scores(network: Network, picture: images.Picture) -> np.ndarray:
+    """Returns the logits of a picture; raises ValueError where the network has no classifier."""
+    class_count(network)
+    return np.asarray(compiled_features(network, jnp.asarray(picture), ("logits",))["logits"])
+
+
 def class_index(network: Network, text: str, option: str) -> int:
     """Returns the class that an option names, by index or by label."""
-    if not network.labels:
-        raise ValueError(
-            f"{network.name} has no classifier, so no class scores; take --network squeezenet1_1"
-        )
+    count = class_count(network)
     if text.removeprefix("-").isdecimal():
         number = int(text)
-        if not 0 <= number < len(network.labels):
-            raise ValueError(f"{option} is {number}; expected 0 to {len(network.labels) - 1}")
+        if not 0 <= number < count:
+            raise ValueError(f"{option} is {number}; expected 0 to {count - 1}")
         return number
     lowered = [label.lower() for label in network.labels]
     found = [i for i, label in enumerate(lowered) if label == text.lower()]
