@@ -28,7 +28,7 @@ def run(settings: Settings) -> list[dict]:
         "jaxviz, colors unbounded", dataclasses.replace(problem, constraint=None), start, evaluations
     )
     rivals = torch_sides(size, evaluations, settings)
-    protocol.alternate([boxed, free, *rivals], settings.rounds(3), warmups=0)
+    protocol.alternate([boxed, free, *rivals], settings.rounds(2), warmups=0)
     for side in (boxed, free, *rivals):
         image = side.facts.pop("image")
         side.facts["loss_reached"] = float(value(jnp.asarray(image), problem))
