@@ -88,7 +88,8 @@ def _saliency(session: Session, network: jaxviz.Network) -> Section:
 
 
 def _attack(session: Session, network: jaxviz.Network) -> Section:
-    picture = images.fit_square(samples.photograph("coffee"), 224)
+    # On the grid of 8 bits, so that what is stored of the attack stays in the ball.
+    picture = images.to_bytes(images.fit_square(samples.photograph("coffee"), 224)) / np.float32(255)
     before = top(network, class_scores(network, picture))
     label = before[0]["index"]
     attacked = session.timed(lambda: jaxviz.attacks.fgsm(network, picture, label, epsilon=EPSILON))

@@ -75,7 +75,7 @@ def read(path: Path, *, expected_hash: str | None = None) -> tuple[Params, str, 
     try:
         preprocessing = Preprocessing.from_record(json.loads(metadata["preprocessing"]))
         network = metadata["network"]
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(
             f"{path}: expected metadata 'network' and 'preprocessing' as weights/convert.py writes them, "
             f"found {sorted(metadata) or 'none'}"
