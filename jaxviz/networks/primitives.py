@@ -5,7 +5,7 @@ than outside: only convolutions in the canonical layout take the fast path there
 automatic gradient is not one. The rules below state the same derivatives in forms that are. On other
 accelerators the automatic rules already map to the vendor's kernels, and are used.
 
-Both functions have reverse-mode derivatives only (`jax.custom_vjp`): `jax.jvp` of them raises TypeError.
+Both have reverse-mode derivatives only (`jax.custom_vjp`): `jax.jvp` raises TypeError, except for 1×1 kernels.
 """
 
 import functools
@@ -18,11 +18,12 @@ from jax import lax
 from jaxtyping import Array, Float, Int8
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
+SMALL_PLANE = 64 * 64
+"""Pixels of the feature maps on which XLA's CPU backend chooses the slower of its kernels."""
 Padding = tuple[tuple[int, int], tuple[int, int]]
 Pair = tuple[int, int]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def conv2d(
     x: Float[Array, "n h w c"],
     kernel: Float[Array, "kh kw c d"],
@@ -48,50 +49,83 @@ def conv2d(
     Returns:
       y, of height `(h + above + below - kh) // strides[0] + 1` and width likewise.
     """
-    return lax.conv_general_dilated(
-        x, kernel, strides, padding, dimension_numbers=LAYOUT, precision=precision
+    if kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
+        # One product of matrices, which XLA makes two to three times faster than the convolution it is.
+        x = x[:, :: strides[0], :: strides[1]]
+        return lax.dot_general(x, kernel[0, 0], (((3,), (0,)), ((), ())), precision=precision)
+    return _convolve(x, kernel, strides, padding, precision)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _convolve(x, kernel, strides, padding, precision):
+    plain = functools.partial(_canonical, strides=strides, padding=padding, precision=precision)
+    if not _wants_spare_row(x, kernel, strides):
+        return plain(x, kernel)
+    return lax.platform_dependent(
+        x,
+        kernel,
+        cpu=lambda x, kernel: _cpu_convolution(x, kernel, padding, precision),
+        default=plain,
     )
 
 
-def _conv2d_forward(x, kernel, strides, padding, precision):
+def _canonical(x, kernel, strides, padding, precision, dilation=(1, 1)):
+    return lax.conv_general_dilated(
+        x, kernel, strides, padding, lhs_dilation=dilation, dimension_numbers=LAYOUT, precision=precision
+    )
+
+
+def _wants_spare_row(x, kernel, strides) -> bool:
+    return strides == (1, 1) and x.shape[1] * x.shape[2] <= SMALL_PLANE and kernel.shape[3] > 8
+
+
+def _cpu_convolution(x, kernel, padding, precision):
+    """XLA's CPU backend has two kernels; the one that it prefers is up to two times slower on small planes.
+
+    It is not chosen where the result has more rows than the images, so one more is made, and dropped.
+    """
+    (above, below), sides = padding
+    rows = x.shape[1] + above + below - kernel.shape[0] + 1
+    spare = max(0, x.shape[1] + 1 - rows)
+    y = _canonical(x, kernel, (1, 1), ((above, below + spare), sides), precision)
+    return y[:, :rows]
+
+
+def _convolve_forward(x, kernel, strides, padding, precision):
     # Of a frozen network's kernels no derivative is wanted: tracing it would take longer than all the rest.
     saved = (x.value if kernel.perturbed else x.value.shape[1:3], kernel.value)
-    return conv2d(x.value, kernel.value, strides, padding, precision), saved
+    return _convolve(x.value, kernel.value, strides, padding, precision), saved
 
 
-def _conv2d_input_gradient(g, kernel, size, strides, padding, precision):
+def _input_gradient(g, kernel, size, strides, padding, precision):
+    # Flipped and transposed in one, a kernel is copied four times slower than transposed alone (XLA's CPU
+    # backend); to flip the images on both sides instead is the same sum, and cheap where they are small.
+    flips_images = kernel.size > g.size
     extents = []
     for axis in (0, 1):
         reach = kernel.shape[axis] - 1
         covered = (g.shape[axis + 1] - 1) * strides[axis] + 1
         before = reach - padding[axis][0]
-        extents.append((before, size[axis] + reach - before - covered))
-    return lax.conv_general_dilated(
-        g,
-        jnp.flip(kernel, (0, 1)).swapaxes(2, 3),
-        (1, 1),
-        extents,
-        lhs_dilation=strides,
-        dimension_numbers=LAYOUT,
-        precision=precision,
-    )
+        extent = (before, size[axis] + reach - before - covered)
+        extents.append(extent[::-1] if flips_images else extent)
+    g = jnp.flip(g, (1, 2)) if flips_images else g
+    kernel = (kernel if flips_images else jnp.flip(kernel, (0, 1))).swapaxes(2, 3)
+    if _wants_spare_row(g, kernel, strides):
+        x_gradient = _cpu_convolution(g, kernel, extents, precision)
+    else:
+        x_gradient = _canonical(g, kernel, (1, 1), extents, precision, dilation=strides)
+    return jnp.flip(x_gradient, (1, 2)) if flips_images else x_gradient
 
 
-def _conv2d_backward(strides, padding, precision, saved, g):
+def _convolve_backward(strides, padding, precision, saved, g):
     x, kernel = saved
     size = x if isinstance(x, tuple) else x.shape[1:3]
-    automatic = functools.partial(
-        lax.conv_general_dilated,
-        window_strides=strides,
-        padding=padding,
-        dimension_numbers=LAYOUT,
-        precision=precision,
-    )
+    automatic = functools.partial(_canonical, strides=strides, padding=padding, precision=precision)
     blank = jax.ShapeDtypeStruct((g.shape[0], *size, kernel.shape[2]), g.dtype)
     x_gradient = lax.platform_dependent(
         g,
         kernel,
-        cpu=lambda g, kernel: _conv2d_input_gradient(g, kernel, size, strides, padding, precision),
+        cpu=lambda g, kernel: _input_gradient(g, kernel, size, strides, padding, precision),
         default=lambda g, kernel: jax.linear_transpose(lambda x: automatic(x, kernel), blank)(g)[0],
     )
     if isinstance(x, tuple):
@@ -99,7 +133,7 @@ def _conv2d_backward(strides, padding, precision, saved, g):
     return x_gradient, jax.linear_transpose(lambda kernel: automatic(x, kernel), kernel)(g)[0]
 
 
-conv2d.defvjp(_conv2d_forward, _conv2d_backward, symbolic_zeros=True)
+_convolve.defvjp(_convolve_forward, _convolve_backward, symbolic_zeros=True)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
@@ -163,28 +197,43 @@ def _pool_with_winner(x, window, stride, ceil) -> tuple[Array, Int8[Array, "n h2
     return best, winner
 
 
+def _made_once(function, x):
+    """XLA's CPU backend repeats cheap work in every loop that reads its result; not so a condition's branch."""
+    blank = [jnp.zeros(y.shape, y.dtype) for y in jax.eval_shape(function, x)]
+    return lax.cond(lax.optimization_barrier(jnp.asarray(True)), function, lambda x: tuple(blank), x)
+
+
 def _max_pool_forward(x, window, stride, ceil):
     def plain(x):
         y = _pool(x, window, stride, ceil)
         return y, jnp.zeros(y.shape, jnp.int8)
 
-    y, winner = lax.platform_dependent(
-        x, cpu=lambda x: _pool_with_winner(x, window, stride, ceil), default=plain
-    )
+    pooled = functools.partial(_pool_with_winner, window=window, stride=stride, ceil=ceil)
+    y, winner = lax.platform_dependent(x, cpu=functools.partial(_made_once, pooled), default=plain)
     return y, (x, winner)
 
 
 def _scatter_to_winner(g, winner, size, window, stride):
-    rows, columns = g.shape[1:3]
+    # Positions of one remainder modulo the stride take from the same members of the windows: each remainder is
+    # a sum of small arrays, and together they interleave to the image.
+    n, rows, columns, c = g.shape
+    reach = (window - 1) // stride
+    high, wide = max(-(-size[0] // stride), rows + reach), max(-(-size[1] // stride), columns + reach)
     zero = jnp.zeros((), g.dtype)
-    total = jnp.zeros((), g.dtype)
-    for k in range(window * window):
-        i, j = divmod(k, window)
-        below = size[0] - i - ((rows - 1) * stride + 1)
-        right = size[1] - j - ((columns - 1) * stride + 1)
-        spread = [(0, 0, 0), (i, below, stride - 1), (j, right, stride - 1), (0, 0, 0)]
-        total = total + lax.pad(jnp.where(winner == k, g, zero), zero, spread)
-    return total
+
+    def remainder(a, b):
+        total = jnp.zeros((n, high, wide, c), g.dtype)
+        for i in range(a, window, stride):
+            for j in range(b, window, stride):
+                above, left = i // stride, j // stride
+                spread = [(above, high - rows - above, 0), (left, wide - columns - left, 0)]
+                won = jnp.where(winner == i * window + j, g, zero)
+                total += lax.pad(won, zero, [(0, 0, 0), *spread, (0, 0, 0)])
+        return total
+
+    lines = [jnp.stack([remainder(a, b) for b in range(stride)], 3) for a in range(stride)]
+    whole = jnp.stack(lines, 2).reshape(n, high * stride, wide * stride, c)
+    return whole[:, : size[0], : size[1]]
 
 
 def _max_pool_backward(window, stride, ceil, residuals, g):
