@@ -19,14 +19,23 @@ PRECISIONS = {
 """Name → the type that features are stored in, and how exactly products are made."""
 
 
-class Conv(nn.Module):
-    """A convolution with bias, of parameters `kernel` [kh, kw, c, d] and `bias` [d]."""
+class _Layer(nn.Module):
+    def _weight(self, name: str, initializer: Callable[..., Array], shape: tuple[int, ...]) -> Array:
+        # `param` traces the initializer at each call to check the shape: half the time of tracing a network.
+        if self.has_variable("params", name):
+            return self.get_variable("params", name)
+        return self.param(name, initializer, shape)
+
+
+class Conv(_Layer):
+    """A convolution, of parameters `kernel` [kh, kw, c, d] and, unless left away, `bias` [d]."""
 
     features: int
     window: int = 3
     stride: int = 1
     padding: int = 0
     precision: str = "float32"
+    use_bias: bool = True
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
@@ -34,13 +43,53 @@ class Conv(nn.Module):
         shape = (self.window, self.window, x.shape[-1], self.features)
         he_normal = nn.initializers.normal((2 / (self.window**2 * x.shape[-1])) ** 0.5)
         kernel = self._weight("kernel", he_normal, shape).astype(x.dtype)
-        bias = self._weight("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype)
         strides: Pair = (self.stride, self.stride)
         padding: Padding = ((self.padding, self.padding), (self.padding, self.padding))
-        return conv2d(x, kernel, strides, padding, PRECISIONS[self.precision][1]) + bias
+        y = conv2d(x, kernel, strides, padding, PRECISIONS[self.precision][1])
+        if not self.use_bias:
+            return y
+        return y + self._weight("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype)
 
-    def _weight(self, name: str, initializer: Callable[..., Array], shape: tuple[int, ...]) -> Array:
-        # `param` traces the initializer at each call to check the shape: half the time of tracing a network.
-        if self.has_variable("params", name):
-            return self.get_variable("params", name)
-        return self.param(name, initializer, shape)
+
+class BatchNorm(_Layer):
+    r"""Batch normalization with frozen statistics, of parameters `scale`, `bias`, `mean`, `variance` [c].
+
+    .. math:: y_c = \gamma_c \frac{x_c - \mu_c}{\sqrt{\sigma_c^2 + \epsilon}} + \beta_c
+
+    References:
+      Ioffe, Szegedy. Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
+      Shift. ICML 2015, algorithm 2.
+    """
+
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+        """Returns the normalized features."""
+        shape = (x.shape[-1],)
+        scale = self._weight("scale", nn.initializers.ones, shape)
+        bias = self._weight("bias", nn.initializers.zeros, shape)
+        mean = self._weight("mean", nn.initializers.zeros, shape)
+        variance = self._weight("variance", nn.initializers.ones, shape)
+        factor = scale * lax.rsqrt(variance + jnp.asarray(self.epsilon, variance.dtype))
+        return x * factor.astype(x.dtype) + (bias - mean * factor).astype(x.dtype)
+
+
+class Dense(_Layer):
+    """A fully connected layer, of parameters `kernel` [c, d] and `bias` [d]."""
+
+    features: int
+    precision: str = "float32"
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n c"]) -> Float[Array, "n d"]:
+        """Returns the features before their nonlinearity."""
+        he_normal = nn.initializers.normal((2 / x.shape[-1]) ** 0.5)
+        kernel = self._weight("kernel", he_normal, (x.shape[-1], self.features)).astype(x.dtype)
+        bias = self._weight("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype)
+        return jnp.matmul(x, kernel, precision=PRECISIONS[self.precision][1]) + bias
+
+
+def fits(x: Float[Array, "n h w c"], window: int, padding: int = 0) -> bool:
+    """Returns whether a window has room in the features; where it has not, a network ends early."""
+    return min(x.shape[1:3]) + 2 * padding >= window
