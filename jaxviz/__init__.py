@@ -18,7 +18,7 @@ from jaxviz import (
 from jaxviz.networks import Network, WeightsError, load
 from jaxviz.optimization import Interrupted, Solution, minimize
 from jaxviz.problem import Problem, stack
-from jaxviz.techniques import attacks, inversion, saliency, style, texture
+from jaxviz.techniques import attacks, features, inversion, saliency, style, texture
 
 __version__ = "0.1.0"
 
@@ -30,6 +30,7 @@ __all__ = [
     "WeightsError",
     "attacks",
     "constraints",
+    "features",
     "gradient_rules",
     "images",
     "inversion",

@@ -245,9 +245,9 @@ def test_bad_weight_files(command, files):
     (files / "text.safetensors").write_bytes(b"no weights")
     vgg16 = checkpoints.folder() / "vgg16.safetensors"
     for path, word in (
-        ("half.safetensors", "expected a safetensors file"),
-        ("text.safetensors", "expected a safetensors file"),
-        ("none.safetensors", "expected a weight file, found none"),
+        ("half.safetensors", "expected"),
+        ("text.safetensors", "expected a weight file"),
+        ("none.safetensors", "found none"),
         (vgg16, "the weights are not this network's"),
     ):
         refused(command, files, f"classify cat.png --size 48 --weights {path}", 1, str(path), word)

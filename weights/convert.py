@@ -1,23 +1,23 @@
-"""Converts a NumPy archive of Keras-style weights to safetensors and records it in manifest.toml.
+"""Converts published weights to a file of ours and records it in manifest.toml.
 
-    python weights/convert.py SOURCE.npz --network vgg16 --layout OIHW --dtype float16
+    python weights/convert.py SOURCE.npz --network vgg16 --dtype float16
 
-SOURCE holds `<layer>_W` and `<layer>_b`. VGG's `blockI_convJ` becomes `convI_J`; SqueezeNet's names stay.
-The activation checksum is the Euclidean norm of a few taps on scikit-image's `chelsea`, whose 224×224 centre
-is scaled to [0, 1]; tests hold the shipped file to it within 1e-3.
+SOURCE is any file that `jaxviz weights convert` reads; names, layout and order are found out as there. The
+activation checksum is the Euclidean norm of a few taps on scikit-image's `chelsea`, whose 224×224 centre is
+scaled to [0, 1]; tests hold the shipped file to it within 1e-3.
 """
 
 import argparse
-import re
+import dataclasses
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import skimage.data
 import tomli_w
-from flax.traverse_util import unflatten_dict
 
-from jaxviz.networks import checkpoints, load
-from jaxviz.networks.preprocessing import CAFFE
+from jaxviz.networks import checkpoints, load, rewriting
+from jaxviz.networks.formats import open_file
 
 HERE = Path(__file__).parent
 RECORDS = {
@@ -40,25 +40,6 @@ RECORDS = {
 }
 
 
-def module_path(layer: str) -> str:
-    layer = re.sub(r"^block(\d)_conv(\d)$", r"conv\1_\2", layer)
-    return re.sub(r"^(fire\d)[._]", r"\1/", layer)
-
-
-def convert(source: Path, layout: str, dtype: str) -> dict:
-    flat = {}
-    with np.load(source) as archive:
-        for name in archive.files:
-            layer, kind = name.rsplit("_", 1)
-            value = archive[name]
-            if kind == "W" and layout == "OIHW":
-                value = value.transpose(2, 3, 1, 0)
-            flat[f"{module_path(layer)}/{'kernel' if kind == 'W' else 'bias'}"] = np.ascontiguousarray(
-                value.astype(dtype)
-            )
-    return unflatten_dict(flat, sep="/")
-
-
 def sample() -> np.ndarray:
     picture = skimage.data.chelsea()
     top, left = (picture.shape[0] - 224) // 2, (picture.shape[1] - 224) // 2
@@ -71,39 +52,30 @@ def main() -> None:
     )
     parser.add_argument("source", type=Path)
     parser.add_argument("--network", required=True, choices=RECORDS)
-    parser.add_argument("--layout", default="HWIO", choices=["HWIO", "OIHW"])
     parser.add_argument("--dtype", default="float32", choices=["float32", "float16"])
+    parser.add_argument("--folder", type=Path, default=HERE, help="where file and manifest are written")
     options = parser.parse_args()
 
-    manifest_path = HERE / "manifest.toml"
-    manifest_path.touch()
     record = dict(RECORDS[options.network])
     layers = record.pop("checksum_layers")
-    path = HERE / f"{options.network}.safetensors"
-    params = convert(options.source, options.layout, options.dtype)
-    checkpoints.write(path, params, options.network, CAFFE)
+    path = options.folder / f"{options.network}.safetensors"
+    rewriting.rewrite(options.source, options.network, path, dtype=options.dtype)
     network = load(options.network, weights=path)
     taps = network.features(sample(), layers)
-    manifest = checkpoints.manifest()
+    manifest_path = options.folder / "manifest.toml"
+    manifest = tomllib.loads(manifest_path.read_text()) if manifest_path.exists() else {}
     manifest[options.network] = {
         "file": path.name,
         "sha256": checkpoints.sha256(path),
         "dtype": options.dtype,
         "layout": "HWIO",
         **record,
-        "preprocessing": {
-            "channels": CAFFE.channels,
-            "scale": CAFFE.scale,
-            "mean": CAFFE.mean,
-            "std": CAFFE.std,
-        },
+        "preprocessing": dataclasses.asdict(network.preprocessing),
         "checksum": {
             "picture": "skimage.data.chelsea(), 224x224 centre",
             "norms": {layer: round(float(np.linalg.norm(taps[layer])), 4) for layer in layers},
         },
-        "shapes": {
-            name: list(np.shape(value)) for name, value in checkpoints.flatten_dict(params, sep="/").items()
-        },
+        "shapes": {name: list(tensor.shape) for name, tensor in open_file(path).tensors.items()},
     }
     manifest_path.write_text(tomli_w.dumps(dict(sorted(manifest.items()))))
     print(f"{path.name}: {path.stat().st_size:,} bytes, sha256 {checkpoints.sha256(path)}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from jaxviz.cli import analysis, demo, synthesis
+from jaxviz.cli import analysis, demo, looking, synthesis, weights
 from jaxviz.cli.session import Failure, Stopped
 from jaxviz.images import PictureError
 from jaxviz.networks import WeightsError
@@ -25,9 +25,12 @@ for command in (
     synthesis.invert,
     synthesis.texture,
     synthesis.style,
-    analysis.networks,
+    looking.filters,
+    looking.activations,
+    looking.networks,
 ):
     app.command()(command)
+app.add_typer(weights.app, name="weights")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

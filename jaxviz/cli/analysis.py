@@ -1,4 +1,4 @@
-"""Commands that look at one picture through a classifier, and the list of networks."""
+"""Commands that look at one picture through a classifier."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +11,6 @@ from jaxviz import images, render
 from jaxviz._checks import known
 from jaxviz.cli import options
 from jaxviz.cli.session import Session, class_index, class_scores, fraction, listing, top
-from jaxviz.networks import NETWORKS, parameter_shapes, tap_shapes
-from jaxviz.networks.checkpoints import manifest
 
 CLASSIFIER = "squeezenet1_1"
 
@@ -183,33 +181,3 @@ def _notes(after: int, exact: int, leave: int, reach: int | None, distance: floa
             f"the file's rounding leaves the ball: {distance:.5f} is over ε = {bound:.5f}; write .npy"
         )
     return notes
-
-
-def networks(
-    name: Annotated[str | None, typer.Argument(help="One network: its taps too.")] = None,
-    json: options.Json = None,
-    debug: options.Debug = False,
-) -> None:
-    """List the known networks, or the taps of one with their shapes for a 224×224 picture."""
-    shipped = manifest()
-    if name is not None:
-        known(name, NETWORKS, "network")
-    session = Session({"command": "networks", "name": name}, quiet=False, no_cache=True, json_path=json)
-    chosen = NETWORKS if name is None else {name: NETWORKS[name]}
-    record: dict[str, Any] = {}
-    for each, entry in chosen.items():
-        record[each] = {
-            "weights": "shipped" if each in shipped else "your file: --weights",
-            "paper": entry.paper,
-        }
-    if name is not None:
-        architecture = NETWORKS[name].architecture
-        shapes = tap_shapes(architecture, parameter_shapes(architecture))
-        record[name]["taps"] = {tap: list(shape) for tap, shape in shapes.items()}
-    session.record["networks"] = record
-    if json != "-":
-        for each, facts in record.items():
-            typer.echo(f"{each}  ({facts['weights']})\n    {facts['paper']}")
-            for tap, shape in facts.get("taps", {}).items():
-                typer.echo(f"    {tap:24} {'×'.join(map(str, shape))}")
-    session.finish()

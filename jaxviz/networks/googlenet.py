@@ -35,10 +35,18 @@ class Unit(nn.Module):
     precision: str
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w c"], taps: dict[str, Array], tap: str) -> Float[Array, "n h2 w2 d"]:
+    def __call__(
+        self, x: Float[Array, "n h w c"], taps: dict[str, Array], tap: str
+    ) -> Float[Array, "n h2 w2 d"]:
         """Returns the rectified features."""
         conv = Conv(
-            self.features, self.window, self.stride, self.window // 2, self.precision, use_bias=False, name="conv"
+            self.features,
+            self.window,
+            self.stride,
+            self.window // 2,
+            self.precision,
+            use_bias=False,
+            name="conv",
         )
         taps[f"{tap}_conv"] = conv(x)
         taps[f"{tap}_bn"] = BatchNorm(1e-3, name="bn")(taps[f"{tap}_conv"])
@@ -73,7 +81,9 @@ class GoogLeNet(nn.Module):
         taps: dict[str, Array] = {}
 
         def unit(x, name, width, window, stride=1):
-            return Unit(width, window, stride, self.relu, self.precision, name=name.replace("/", "_"))(x, taps, name)
+            return Unit(width, window, stride, self.relu, self.precision, name=name.replace("/", "_"))(
+                x, taps, name
+            )
 
         def inception(x, name, widths):
             one, reduce3, three, reduce5, five, projection = widths

@@ -60,3 +60,6 @@ CAFFE = Preprocessing("BGR", 255.0, (103.939, 116.779, 123.68))
 
 TORCHVISION = Preprocessing("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """torchvision's weights: RGB in [0, 1], standardized by the ImageNet mean and deviation."""
+
+SYMMETRIC = Preprocessing("RGB", 1.0, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+"""TensorFlow's Inception weights: RGB in [-1, 1]."""

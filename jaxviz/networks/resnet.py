@@ -86,7 +86,9 @@ class ResNet(nn.Module):
                 stride = 2 if stage > 2 and i == 1 else 1
                 at = 1 if self.bottleneck and not self.stride_first else 0
                 strides = tuple(stride if k == at else 1 for k in range(len(windows)))
-                x = Block(width, windows, strides, self.relu, self.precision, name=f"conv{stage}_{i}")(x, taps)
+                x = Block(width, windows, strides, self.relu, self.precision, name=f"conv{stage}_{i}")(
+                    x, taps
+                )
         if self.classes is None:
             return taps
         x = taps["pool5"] = x.mean((1, 2))

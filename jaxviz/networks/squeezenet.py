@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1 (Iandola et al., 2016): 3×3 convolutions fed through 1×1 "squeezes", 1.2 million weights."""
+"""SqueezeNet 1.0 and 1.1 (Iandola et al., 2016): 3×3 convolutions fed by 1×1 "squeezes", 1.2 million weights."""
 
 import flax.linen as nn
 import jax
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxviz._typing import Relu, Taps
-from jaxviz.networks.layers import POOLINGS, PRECISIONS, Conv
+from jaxviz.networks.layers import POOLINGS, PRECISIONS, Conv, fits
 
 FIRES = {
     2: (16, 64),
@@ -19,7 +19,6 @@ FIRES = {
     9: (64, 256),
 }
 """Number of a fire module → channels of its squeeze and of each of its two expansions."""
-POOLED = (3, 5)
 
 
 class Fire(nn.Module):
@@ -50,6 +49,9 @@ class SqueezeNet(nn.Module):
     """The network; taps `conv1`, `relu1`, `pool1`, `fire2/squeeze1x1`, …, `fire2`, …, `conv10`, `logits`.
 
     Attributes:
+      width: Channels of `conv1`.
+      window: Side of its window.
+      pooled: Fire modules that a pooling follows.
       classes: Outputs of the classifier, a 1×1 convolution whose spatial mean is the logits; None leaves it
         away.
       pooling: "max", as trained, or "average".
@@ -57,6 +59,9 @@ class SqueezeNet(nn.Module):
       precision: A name in `PRECISIONS`.
     """
 
+    width: int = 64
+    window: int = 3
+    pooled: tuple[int, ...] = (3, 5)
     classes: int | None = 1000
     pooling: str = "max"
     relu: Relu = jax.nn.relu
@@ -68,15 +73,15 @@ class SqueezeNet(nn.Module):
         pool = POOLINGS[self.pooling]
         taps: dict[str, Array] = {}
         x = x.astype(PRECISIONS[self.precision][0])
-        if min(x.shape[1:3]) < 7:
+        if not fits(x, self.window + 4):
             return taps
-        x = taps["conv1"] = Conv(64, 3, 2, 0, self.precision, name="conv1")(x)
+        x = taps["conv1"] = Conv(self.width, self.window, 2, 0, self.precision, name="conv1")(x)
         x = taps["relu1"] = self.relu(x)
         x = taps["pool1"] = pool(x, 3, 2, True)
         for number, (squeeze, expand) in FIRES.items():
             x = Fire(squeeze, expand, self.relu, self.precision, name=f"fire{number}")(x, taps)
-            if number in POOLED:
-                if min(x.shape[1:3]) < 3:
+            if number in self.pooled:
+                if not fits(x, 3):
                     return taps
                 x = taps[f"pool{number}"] = pool(x, 3, 2, True)
         if self.classes is None:
@@ -87,4 +92,5 @@ class SqueezeNet(nn.Module):
         return taps
 
 
-SQUEEZENET = SqueezeNet()
+SQUEEZENET1_0 = SqueezeNet(width=96, window=7, pooled=(4, 8))
+SQUEEZENET1_1 = SqueezeNet()

@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19 (Simonyan and Zisserman, 2015): stages of 3×3 convolutions between 2×2 poolings.
+"""VGG-11 to VGG-19 (Simonyan and Zisserman, 2015): stages of 3×3 convolutions between 2×2 poolings.
 
 Unused taps cost nothing once compiled: asked for `relu1_2`, the whole network compiles to the operations of
 its first two convolutions. So there is no truncated variant, and no tap has to be announced.
@@ -9,7 +9,10 @@ import jax
 from jaxtyping import Array, Float
 
 from jaxviz._typing import Relu, Taps
-from jaxviz.networks.layers import POOLINGS, PRECISIONS, Conv
+from jaxviz.networks.layers import POOLINGS, PRECISIONS, BatchNorm, Conv, Dense, fits
+
+WIDTHS = (64, 128, 256, 512, 512)
+"""Channels per stage."""
 
 
 class VGG(nn.Module):
@@ -17,7 +20,7 @@ class VGG(nn.Module):
 
     Attributes:
       depths: Convolutions per stage.
-      widths: Channels per stage.
+      batch_norm: Whether each convolution is followed by a normalization, with taps `bn1_1`, …
       classes: Outputs of the classifier; None leaves fc6 to fc8 away.
       pooling: "max", as trained, or "average", which Gatys et al. found to give smoother pictures.
       relu: The nonlinearity; its derivative rule may be any of `gradient_rules`.
@@ -25,7 +28,7 @@ class VGG(nn.Module):
     """
 
     depths: tuple[int, ...]
-    widths: tuple[int, ...] = (64, 128, 256, 512, 512)
+    batch_norm: bool = False
     classes: int | None = None
     pooling: str = "max"
     relu: Relu = jax.nn.relu
@@ -36,27 +39,30 @@ class VGG(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w 3"]) -> Taps:
         """Returns all taps of a batch; those of the classifier only where `pool5` is 7×7, as for 224×224."""
-        dtype, exactness = PRECISIONS[self.precision]
         pool = POOLINGS[self.pooling]
-        x = x.astype(dtype)
+        x = x.astype(PRECISIONS[self.precision][0])
         taps = {}
-        for stage, (depth, width) in enumerate(zip(self.depths, self.widths, strict=True), 1):
+        for stage, (depth, width) in enumerate(zip(self.depths, WIDTHS, strict=True), 1):
             for i in range(1, depth + 1):
                 name = f"{stage}_{i}"
                 x = taps[f"conv{name}"] = Conv(width, 3, 1, 1, self.precision, name=f"conv{name}")(x)
+                if self.batch_norm:
+                    x = taps[f"bn{name}"] = BatchNorm(name=f"bn{name}")(x)
                 x = taps[f"relu{name}"] = self.relu(x)
-            if min(x.shape[1:3]) < 2:
+            if not fits(x, 2):
                 break
             x = taps[f"pool{stage}"] = pool(x, 2, 2)
         if self.classes is None or x.shape[1:3] != self.head_size:
             return taps
         x = x.reshape(x.shape[0], -1)
-        for name, width in (("6", 4096), ("7", 4096)):
-            x = taps[f"fc{name}"] = nn.Dense(width, dtype=dtype, precision=exactness, name=f"fc{name}")(x)
-            x = taps[f"relu{name}"] = self.relu(x)
-        taps["logits"] = nn.Dense(self.classes, dtype=dtype, precision=exactness, name="fc8")(x)
+        for i in (6, 7):
+            x = taps[f"fc{i}"] = Dense(4096, self.precision, name=f"fc{i}")(x)
+            x = taps[f"relu{i}"] = self.relu(x)
+        taps["logits"] = Dense(self.classes, self.precision, name="fc8")(x)
         return taps
 
 
-VGG16 = VGG(depths=(2, 2, 3, 3, 3))
-VGG19 = VGG(depths=(2, 2, 4, 4, 4))
+VGG11 = VGG((1, 1, 2, 2, 2))
+VGG13 = VGG((2, 2, 2, 2, 2))
+VGG16 = VGG((2, 2, 3, 3, 3))
+VGG19 = VGG((2, 2, 4, 4, 4))

@@ -9,13 +9,17 @@ import jax.numpy as jnp
 
 from jaxviz._checks import known
 from jaxviz._typing import Key
-from jaxviz.networks import checkpoints
+from jaxviz.networks import checkpoints, fetched
+from jaxviz.networks.alexnet import ALEXNET
 from jaxviz.networks.checkpoints import WeightsError
+from jaxviz.networks.densenet import DENSENET121
+from jaxviz.networks.googlenet import GOOGLENET
 from jaxviz.networks.layers import POOLINGS, PRECISIONS
-from jaxviz.networks.network import Network, parameter_shapes
+from jaxviz.networks.network import Network
 from jaxviz.networks.preprocessing import CAFFE
-from jaxviz.networks.squeezenet import SQUEEZENET
-from jaxviz.networks.vgg import VGG16, VGG19
+from jaxviz.networks.resnet import RESNET18, RESNET34, RESNET50, RESNET101
+from jaxviz.networks.squeezenet import SQUEEZENET1_0, SQUEEZENET1_1
+from jaxviz.networks.vgg import VGG, VGG11, VGG13, VGG16, VGG19
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +34,42 @@ _VGG_PAPER = (
     "Simonyan, Zisserman. Very Deep Convolutional Networks for Large-Scale Image Recognition. ICLR 2015."
 )
 _SQUEEZENET_PAPER = "Iandola et al. SqueezeNet: AlexNet-level accuracy with 50x fewer parameters. arXiv 2016."
+_RESNET_PAPER = "He, Zhang, Ren, Sun. Deep Residual Learning for Image Recognition. CVPR 2016."
+
+
+def _vggs(name: str, architecture: VGG) -> dict[str, Entry]:
+    """Returns a VGG with and without normalization, with and without the 120 million weights of its head."""
+    entries = {}
+    for suffix, batch_norm in (("", False), ("_bn", True)):
+        variant = architecture.clone(batch_norm=batch_norm)
+        entries[f"{name}{suffix}"] = Entry(variant, _VGG_PAPER)
+        entries[f"{name}{suffix}_classifier"] = Entry(variant.clone(classes=1000), _VGG_PAPER)
+    return entries
+
 
 NETWORKS = {
-    "squeezenet1_1": Entry(SQUEEZENET, _SQUEEZENET_PAPER),
-    "vgg16": Entry(VGG16, _VGG_PAPER),
-    "vgg16_classifier": Entry(VGG16.clone(classes=1000), _VGG_PAPER),
-    "vgg19": Entry(VGG19, _VGG_PAPER),
-    "vgg19_classifier": Entry(VGG19.clone(classes=1000), _VGG_PAPER),
+    "alexnet": Entry(
+        ALEXNET,
+        "Krizhevsky, Sutskever, Hinton. ImageNet Classification with Deep Convolutional Neural Networks. "
+        "NeurIPS 2012; one tower as in Krizhevsky, arXiv 1404.5997.",
+    ),
+    **_vggs("vgg11", VGG11),
+    **_vggs("vgg13", VGG13),
+    **_vggs("vgg16", VGG16),
+    **_vggs("vgg19", VGG19),
+    "squeezenet1_0": Entry(SQUEEZENET1_0, _SQUEEZENET_PAPER),
+    "squeezenet1_1": Entry(SQUEEZENET1_1, _SQUEEZENET_PAPER),
+    "googlenet": Entry(GOOGLENET, "Szegedy et al. Going Deeper with Convolutions. CVPR 2015."),
+    "resnet18": Entry(RESNET18, _RESNET_PAPER),
+    "resnet34": Entry(RESNET34, _RESNET_PAPER),
+    "resnet50": Entry(RESNET50, _RESNET_PAPER),
+    "resnet50_caffe": Entry(RESNET50.clone(stride_first=True), _RESNET_PAPER),
+    "resnet101": Entry(RESNET101, _RESNET_PAPER),
+    "resnet101_caffe": Entry(RESNET101.clone(stride_first=True), _RESNET_PAPER),
+    "densenet121": Entry(
+        DENSENET121,
+        "Huang, Liu, van der Maaten, Weinberger. Densely Connected Convolutional Networks. CVPR 2017.",
+    ),
 }
 
 
@@ -54,7 +87,7 @@ def load(
 
     Args:
       name: A key of `NETWORKS`. `squeezenet1_1` (with classifier) and `vgg16` (convolutions) are shipped.
-      weights: A file to read instead of the shipped one.
+      weights: A file to read instead of the one that is shipped, or was fetched by `jaxviz weights fetch`.
       pooling: "max", as trained, or "average".
       precision: "float32"; "tf32" or "bfloat16" for speed on accelerators that have them.
 
@@ -71,19 +104,28 @@ def load(
     """
     architecture = _configured(name, pooling, precision)
     if weights is None:
-        shipped = checkpoints.manifest()
-        if name not in shipped:
-            raise WeightsError(
-                f"{name}: expected weights=FILE, found none; shipped are {', '.join(shipped)}, "
-                f"and networks.initialize({name!r}, key) draws random weights"
-            )
-        path, expected_hash = checkpoints.folder() / shipped[name]["file"], shipped[name]["sha256"]
+        path, expected_hash = _kept(name)
     else:
         path, expected_hash = Path(weights), None
-    params, _, preprocessing = checkpoints.read(path, expected_hash=expected_hash)
-    if expected_hash is None:  # the names and shapes of a file with the right hash are known
-        checkpoints.check_structure(path, params, parameter_shapes(architecture))
+    params, architecture, preprocessing = checkpoints.read(
+        path, name, architecture, expected_hash=expected_hash
+    )
     return Network(params, architecture, preprocessing, name, _labels(architecture))
+
+
+def _kept(name: str) -> tuple[Path, str | None]:
+    """Returns the shipped file of a network, else the fetched one, and its SHA-256 if there is a record of it."""
+    shipped = checkpoints.manifest()
+    if name in shipped:
+        return checkpoints.folder() / shipped[name]["file"], shipped[name]["sha256"]
+    found = fetched.find(name)
+    if found is None:
+        raise WeightsError(
+            f"{name}: expected weights=FILE, found none; shipped are {', '.join(shipped)}, "
+            f"`jaxviz weights fetch {name}` gets the published weights, "
+            f"and networks.initialize({name!r}, key) draws random ones"
+        )
+    return found
 
 
 def initialize(name: str, key: Key, *, pooling: str = "max", precision: str = "float32") -> Network:
@@ -101,7 +143,8 @@ def initialize(name: str, key: Key, *, pooling: str = "max", precision: str = "f
 
 
 def _labels(architecture: nn.Module) -> tuple[str, ...]:
-    if getattr(architecture, "classes", None) != 1000:
-        return ()
+    count = getattr(architecture, "classes", None)
+    if count != 1000:
+        return tuple(f"class {i}" for i in range(count or 0))
     lines = (checkpoints.folder() / "imagenet_labels.txt").read_text().splitlines()
     return tuple(line.split(" ", 1)[1] for line in lines)

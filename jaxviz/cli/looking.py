@@ -1,0 +1,193 @@
+"""Commands that look into a network: its kernels, its activations, its layers."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax.numpy as jnp
+import numpy as np
+import typer
+
+import jaxviz
+from jaxviz import grids, images
+from jaxviz._checks import known
+from jaxviz.cli import options
+from jaxviz.cli.analysis import CLASSIFIER
+from jaxviz.cli.session import Failure, Session
+from jaxviz.networks import NETWORKS
+from jaxviz.networks.checkpoints import manifest
+from jaxviz.networks.structure import Structure, structure
+
+
+def filters(
+    network: options.Network = CLASSIFIER,
+    weights: options.Weights = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", help="A convolution; default: the first one, in color.")
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--count", min=1, help="Filters to draw; default: all of the first layer, 16 of others."
+        ),
+    ] = None,
+    scale: Annotated[
+        str, typer.Option("--scale", help="each: by its own largest weight; common: by that of all.")
+    ] = "each",
+    out: options.Out = Path("filters.png"),
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
+) -> None:
+    """Draw the kernels of a convolution; raw files hold all of them, [n, kh, kw, c]."""
+    known(scale, grids.SCALES, "scale")
+    settings = {"command": "filters", "network": network, "weights": weights, "layer": layer, "count": count}
+    session = Session(
+        settings | {"scale": scale, "out": out},
+        quiet=quiet,
+        no_cache=no_cache,
+        pictures=(out,),
+        json_path=json,
+    )
+    model = jaxviz.load(network, weights=weights)
+    convolutions = structure(model.architecture).convolutions
+    first = next(iter(convolutions))
+    layer = layer or first
+    kernels = np.asarray(session.timed(lambda: jaxviz.features.filters(model, layer)))
+    total, height, width, inputs = kernels.shape
+    colored = convolutions[layer] == convolutions[first] and inputs == 3
+    count = min(total, count or (total if colored else grids.READABLE))
+    session.record["settings"] |= {"layer": layer, "count": count}
+    session.record["shape"] = list(kernels.shape)
+    caption = f"{network} {layer}: {_part(count, total)} filters of {height}x{width}"
+    if out.suffix.lower() in images.ARRAY_SUFFIXES:
+        images.write(out, kernels)
+    elif colored:
+        caption += "; grey is 0"
+        images.write(out, grids.color_filters(kernels[:count], scale=scale, caption=caption))
+    else:
+        caption += f", each over {_part(min(inputs, grids.READABLE), inputs)} channels; grey is 0"
+        images.write(out, grids.kernel_blocks(kernels, count=count, scale=scale, caption=caption))
+    session.finish()
+
+
+def _part(count: int, total: int) -> str:
+    return f"all {total}" if count == total else f"the first {count} of {total}"
+
+
+def activations(
+    picture: options.Picture,
+    layer: Annotated[str, typer.Option("--layer", help="A tap that `jaxviz networks NETWORK` lists.")],
+    network: options.Network = CLASSIFIER,
+    weights: options.Weights = None,
+    size: options.Square = 224,
+    count: Annotated[int, typer.Option("--count", min=1, help="Channels to draw, the strongest first.")] = 36,
+    out: options.Out = Path("activations.png"),
+    json: options.Json = None,
+    max_pixels: options.MaxPixels = options.MAX,
+    quiet: options.Quiet = False,
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
+) -> None:
+    """Draw the channels of a layer that answer to a picture most; raw files hold all of them, [h, w, c]."""
+    settings = {
+        "command": "activations",
+        "picture": picture,
+        "network": network,
+        "weights": weights,
+        "layer": layer,
+        "size": size,
+    }
+    session = Session(
+        settings | {"count": count, "out": out},
+        quiet=quiet,
+        no_cache=no_cache,
+        pictures=(out,),
+        json_path=json,
+    )
+    pixels = jnp.asarray(images.fit_square(images.read(picture, max_pixels=max_pixels), size))
+    model = jaxviz.load(network, weights=weights)
+    found = session.timed(lambda: jaxviz.features.activations(model, pixels, layer))
+    maps, strength, order = (np.asarray(value) for value in found)
+    if not np.isfinite(maps).all():
+        raise Failure("the activations are NaN or infinite; take other weights")
+    shown = order[:count]
+    session.record["settings"]["count"] = len(shown)
+    session.record["shape"] = list(maps.shape)
+    session.record["channels"] = [
+        {"index": int(c), "strength": float(strength[c]), "maximum": float(maps[..., c].max())} for c in shown
+    ]
+    if out.suffix.lower() in images.ARRAY_SUFFIXES:
+        images.write(out, maps)
+    else:
+        which = "all" if len(shown) == len(order) else f"strongest {len(shown)} of"
+        caption = f"{network} {layer}: {which} {len(order)} channels, by the mean of their positive part"
+        images.write(out, grids.activation_maps(maps, shown, caption=caption))
+    session.finish()
+
+
+def networks(
+    name: Annotated[str | None, typer.Argument(help="One network: its taps too.")] = None,
+    json: options.Json = None,
+    debug: options.Debug = False,
+) -> None:
+    """List the known networks, or the taps of one: shape at 224×224, what a unit sees, parameters.
+
+    The field is the height and width that a unit can see in pixels, the centre that of the first unit's field,
+    with pixel k covering [k, k+1). Parameters are those that were learned: of normalization, no statistics.
+    """
+    shipped = manifest()
+    if name is not None:
+        known(name, NETWORKS, "network")
+    session = Session({"command": "networks", "name": name}, quiet=False, no_cache=True, json_path=json)
+    chosen = NETWORKS if name is None else {name: NETWORKS[name]}
+    record: dict[str, Any] = {}
+    for each, entry in chosen.items():
+        record[each] = {
+            "weights": "shipped" if each in shipped else "your file: --weights",
+            "paper": entry.paper,
+        }
+    if name is not None:
+        record[name] |= _facts(structure(NETWORKS[name].architecture))
+    session.record["networks"] = record
+    if json != "-":
+        for each, facts in record.items():
+            typer.echo(f"{each}  ({facts['weights']})\n    {facts['paper']}")
+            if "taps" in facts:
+                typer.echo(_table(facts))
+    session.finish()
+
+
+def _facts(built: Structure) -> dict[str, Any]:
+    taps = {
+        tap: {
+            "shape": part.shape,
+            "stride": part.field.stride,
+            "field": part.field.size,
+            "center": part.field.center,
+            "parameters": part.parameters,
+        }
+        for tap, part in built.parts.items()
+    }
+    return {"taps": taps, "parameters": built.parameters}
+
+
+def _table(facts: dict[str, Any]) -> str:
+    rows = [("tap", "shape", "stride", "field", "centre", "parameters")]
+    for tap, fact in facts["taps"].items():
+        shape = "×".join(map(str, fact["shape"]))
+        pairs = [_pair(fact[kind]) for kind in ("stride", "field", "center")]
+        rows.append((tap, shape, *pairs, f"{fact['parameters']:,}" if fact["parameters"] else "-"))
+    rows.append(("total", "", "", "", "", f"{facts['parameters']:,}"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for tap, *cells in rows:
+        aligned = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        lines.append("  ".join(["    " + tap.ljust(widths[0]), *aligned]))
+    return "\n".join(lines)
+
+
+def _pair(values: tuple[float | int, float | int]) -> str:
+    if values == (0, 0):
+        return "-"
+    return f"{values[0]:g}" if values[0] == values[1] else "×".join(f"{value:g}" for value in values)

@@ -1,0 +1,121 @@
+"""Every network against torchvision's: golden/networks.npz, which golden/generate_networks.py made."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+from golden import drawing
+from safetensors.numpy import save_file
+
+import jaxviz
+from jaxviz.networks import NETWORKS, naming, parameter_shapes
+from jaxviz.networks.layers import PRECISIONS
+
+GOLDEN = dict(np.load(Path(__file__).parent / "golden" / "networks.npz"))
+LOGIT = 3
+QUICK = ("squeezenet1_0", "squeezenet1_1", "resnet18", "resnet50", "googlenet", "densenet121")
+SLOW = ("alexnet", "resnet34", "resnet101", *(f"vgg{d}{s}" for d in (11, 13, 16, 19) for s in ("", "_bn")))
+KINDS = {"kernel": "weight", "bias": "bias", "scale": "weight", "mean": "running_mean", "variance": "running_var"}
+
+
+def full_name(network):
+    return f"{network}_classifier" if network.startswith("vgg") else network
+
+
+def torchvision_shapes(network):
+    """Returns name → shape of torchvision's parameters, from our table."""
+    architecture = NETWORKS[full_name(network)].architecture
+    table, found = naming.torchvision(architecture), {}
+    for name, leaf in flatten_dict(parameter_shapes(architecture), sep="/").items():
+        module, _, kind = name.rpartition("/")
+        shape = leaf.shape
+        shape = {4: (*shape[:1:-1], *shape[:2]), 2: shape[::-1], 1: shape}[len(shape)]
+        found[f"{table[module]}.{KINDS[kind]}"] = shape
+    return found
+
+
+def state_dict(network):
+    shapes = torchvision_shapes(network)
+    drawn = {name: drawing.weight(name, shape) for name, shape in shapes.items() if "running" not in name}
+    return drawn | drawing.statistics(GOLDEN[f"{network}/statistics"], shapes)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("weights")
+
+
+def loaded(network, folder):
+    path = folder / f"{network}.safetensors"
+    if not path.exists():
+        save_file(state_dict(network), path)
+    return jaxviz.load(full_name(network), weights=path)
+
+
+def in_float64(network):
+    return jaxviz.Network(
+        jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64), network.params),
+        network.architecture.clone(precision="float64"),
+        network.preprocessing,
+    )
+
+
+def expected(network, what):
+    return tuple(GOLDEN[f"{network}/{what}/{part}"] for part in ("shape", "index", "value", "norm"))
+
+
+def check(found, network, what, tolerance):
+    shape, index, value, norm = expected(network, what)
+    found = np.asarray(found, np.float64)
+    assert found.shape == tuple(shape)
+    assert np.linalg.norm(found) == pytest.approx(norm, rel=tolerance)
+    typical = norm / np.sqrt(found.size)
+    np.testing.assert_allclose(found.ravel()[index], value, rtol=0, atol=tolerance * 10 * typical, err_msg=what)
+    error = np.linalg.norm(found.ravel()[index] - value) / np.linalg.norm(value)
+    assert error < tolerance, f"{what}: relative error {error:.2g}"
+
+
+@jax.jit
+def taps_and_gradient(network, picture):
+    def score(picture):
+        taps = network.features(picture)
+        return taps["logits"][LOGIT], taps
+
+    (_, taps), gradient = jax.value_and_grad(score, has_aux=True)(picture)
+    return taps, gradient
+
+
+def golden_taps(network):
+    ours = [key.removeprefix(f"{network}/") for key in GOLDEN if key.startswith(f"{network}/")]
+    return sorted({key.rpartition("/")[0] for key in ours} - {"", "gradient"})
+
+
+def check_network(network, model, tolerance, gradient_tolerance):
+    taps, gradient = taps_and_gradient(model, jnp.asarray(drawing.picture(network), model_dtype(model)))
+    assert "logits" in golden_taps(network)
+    for tap in golden_taps(network):
+        check(taps[tap], network, tap, tolerance)
+    check(gradient, network, "gradient", gradient_tolerance)
+
+
+def model_dtype(model):
+    return jax.tree.leaves(model.params)[0].dtype
+
+
+def cases():
+    return [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+
+
+@pytest.mark.parametrize("network", cases())
+def test_float32(network, folder):
+    check_network(network, loaded(network, folder), 1e-5, 1e-4)
+
+
+@pytest.mark.parametrize("network", cases())
+def test_float64(network, folder, monkeypatch):
+    monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))
+    with jax.enable_x64(True):
+        check_network(network, in_float64(loaded(network, folder)), 1e-10, 1e-10)
