@@ -1,5 +1,6 @@
 """A server on this machine that plays the Hugging Face hub and a mirror, and misbehaves on request."""
 
+import dataclasses
 import hashlib
 import http.server
 import io
@@ -13,8 +14,9 @@ from contextlib import contextmanager
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from jaxviz.networks import NETWORKS
+from jaxviz.networks import NETWORKS, naming, transfer
 from jaxviz.networks.network import parameter_shapes
+from jaxviz.networks.sources import SOURCES
 
 KINDS = {"kernel": "weight", "bias": "bias"}
 
@@ -205,3 +207,38 @@ def running():
         listener.shutdown()
         listener.server_close()
         thread.join()
+
+
+def point_at(server, folder, monkeypatch):
+    """Makes the server the hub, and the folder that of fetched weights; nobody waits between attempts."""
+    monkeypatch.setenv("JAXVIZ_WEIGHTS", str(folder))
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    for name in ("HF_TOKEN", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(transfer, "PAUSE", 0.001)
+    monkeypatch.setattr(transfer, "TIMEOUT", 5.0)
+    return folder
+
+
+def on_mirror(server, network, content, monkeypatch):
+    """Puts a file on the mirror under a name that says its hash, and the mirror into the table of sources."""
+    file = File(content)
+    path = f"/models/{network}-{file.sha256[:8]}.pth"
+    server.mirror[path] = file
+    source = dataclasses.replace(SOURCES[network], mirror=server.url + path)
+    monkeypatch.setitem(SOURCES, network, source)
+    return file
+
+
+def left(folder):
+    """What there is in the folder, but for the locks."""
+    return sorted(p.name for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock")
+
+
+def check_same(network, tensors):
+    """Holds the weights of a SqueezeNet to torchvision's."""
+    params = flatten_dict(network.params, sep="/")
+    for ours, theirs in naming.torchvision(network.architecture).items():
+        kernel = tensors[f"{theirs}.weight"].transpose(2, 3, 1, 0)
+        np.testing.assert_array_equal(params[f"{ours}/kernel"], kernel)
+        np.testing.assert_array_equal(params[f"{ours}/bias"], tensors[f"{theirs}.bias"])

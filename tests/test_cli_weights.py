@@ -117,7 +117,11 @@ def test_interrupted_fetch_is_continued(command, mirror, monkeypatch, file):
 
     with monkeypatch.context() as patch:
         patch.setattr(Progress, "update", interrupted)
-        assert command("weights", "fetch", NAME).code == 130
+        outcome = command("weights", "fetch", NAME)
+    assert outcome.code == 130
+    assert outcome.stderr == (
+        "jaxviz: interrupted; what was received is kept, and the next fetch continues it\n"
+    )
     assert command("weights", "fetch", NAME).code == 0
     assert "Range" in [headers for method, _, headers in mirror.asked if method == "GET"][-1]
 

@@ -1,5 +1,6 @@
 """Weights of other libraries become ours: names, layouts, flattening, folded normalization, preprocessing."""
 
+import dataclasses
 from pathlib import Path
 
 import jax
@@ -53,6 +54,7 @@ def in_convention(weights, name, convention):
             value = value.reshape(h, w, -1, value.shape[1]).transpose(3, 2, 0, 1)
             if convention != "timm" or module in ("fc", "fc8"):
                 value = value.reshape(len(value), -1)
+        kind = "shift" if kind == "bias" and f"{module}/variance" in weights else kind
         found[f"{table[module]}{theirs.joint}{theirs.kinds[kind]}"] = value
     return found
 
@@ -117,6 +119,12 @@ def test_keras_normalization():
     name = "resnet50_caffe"
     weights = drawn(name)
     arrays = in_convention(weights, name, "keras")
+    assert {
+        "conv1_bn/gamma",
+        "conv1_bn/beta",
+        "conv1_bn/moving_mean",
+        "conv1_bn/moving_variance",
+    } < arrays.keys()
     rng = np.random.default_rng(1)
     biases = {
         key: rng.standard_normal(weights[f"{key}/kernel"].shape[-1]).astype(np.float32)
@@ -200,6 +208,16 @@ def test_what_training_alone_needs_is_ignored():
         "conv1.bn.num_batches_tracked": np.zeros((), np.int64),
     }
     converted(arrays, "googlenet")
+
+
+def test_biases_that_onnx_leaves_away_are_zero():
+    arrays = in_convention(drawn("squeezenet1_1"), "squeezenet1_1", "torchvision")
+    del arrays["features.0.bias"]
+    file = dataclasses.replace(file_of(arrays), format="onnx")
+    found = dict(conversion.plan(file, architecture_of("squeezenet1_1")).arrays())
+    assert not found["conv1/bias"].any()
+    with pytest.raises(WeightsError, match=r"not in the file: features\.0\.bias \[64\];"):
+        converted(arrays, "squeezenet1_1")
 
 
 def test_both_sides_are_listed():

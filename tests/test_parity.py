@@ -18,7 +18,13 @@ GOLDEN = dict(np.load(Path(__file__).parent / "golden" / "networks.npz"))
 LOGIT = 3
 QUICK = ("squeezenet1_0", "squeezenet1_1", "resnet18", "resnet50", "googlenet", "densenet121")
 SLOW = ("alexnet", "resnet34", "resnet101", *(f"vgg{d}{s}" for d in (11, 13, 16, 19) for s in ("", "_bn")))
-KINDS = {"kernel": "weight", "bias": "bias", "scale": "weight", "mean": "running_mean", "variance": "running_var"}
+KINDS = {
+    "kernel": "weight",
+    "bias": "bias",
+    "scale": "weight",
+    "mean": "running_mean",
+    "variance": "running_var",
+}
 
 
 def full_name(network):
@@ -73,7 +79,9 @@ def check(found, network, what, tolerance):
     assert found.shape == tuple(shape)
     assert np.linalg.norm(found) == pytest.approx(norm, rel=tolerance)
     typical = norm / np.sqrt(found.size)
-    np.testing.assert_allclose(found.ravel()[index], value, rtol=0, atol=tolerance * 10 * typical, err_msg=what)
+    np.testing.assert_allclose(
+        found.ravel()[index], value, rtol=0, atol=tolerance * 10 * typical, err_msg=what
+    )
     error = np.linalg.norm(found.ravel()[index] - value) / np.linalg.norm(value)
     assert error < tolerance, f"{what}: relative error {error:.2g}"
 

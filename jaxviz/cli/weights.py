@@ -14,7 +14,7 @@ import typer
 from jaxviz import images
 from jaxviz._checks import known
 from jaxviz.cli import options
-from jaxviz.cli.session import Failure, Session
+from jaxviz.cli.session import Failure, Session, Stopped
 from jaxviz.networks import NETWORKS, WeightsError, checkpoints, fetched
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and convert weights.")
@@ -93,9 +93,14 @@ def fetch(
     session = Session(settings, quiet=quiet, no_cache=True, json_path=json)
     if not mirror and name in SOURCES and SOURCES[name].hub and not hub.installed():
         session.say('takes the mirror; for parts of files of the hub: pip install "jaxviz-vision[hub]"')
+    if force and name in checkpoints.manifest():
+        session.say(f"{name} is shipped, and commands go on to use that; give the fetched file as --weights")
     before = _record_or_none(name)
-    with _progress(session, name) as on_progress:
-        path = fetching.fetch(name, on_progress=on_progress, mirror=mirror, force=force)
+    try:
+        with _progress(session, name) as on_progress:
+            path = fetching.fetch(name, on_progress=on_progress, mirror=mirror, force=force)
+    except KeyboardInterrupt:
+        raise Stopped("interrupted; what was received is kept, and the next fetch continues it") from None
     said = fetched.record(name) or {}
     session.record["file"], session.record["record"] = str(path), said
     if json != "-":

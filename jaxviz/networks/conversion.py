@@ -30,7 +30,7 @@ class Convention:
       name: The library.
       modules: Architecture → our module → its module; empty where it has no such network.
       joint: What stands between module and kind.
-      kinds: Our kind of array → its.
+      kinds: Our kind of array → its; "shift" stands for the bias of a normalization.
       layout: "OIHW" or "HWIO" of a convolution's kernel; with OIHW, dense kernels are [out, in], and features
         are flattened channels first.
     """
@@ -46,21 +46,11 @@ def _same(architecture: nn.Module) -> Mapping[str, str]:
     return {name: name for name in naming.modules(architecture)}
 
 
-_TORCH = {
-    "kernel": "weight",
-    "bias": "bias",
-    "scale": "weight",
-    "mean": "running_mean",
-    "variance": "running_var",
-}
-_KERAS = {
-    "kernel": "kernel",
-    "bias": "bias",
-    "scale": "gamma",
-    "mean": "moving_mean",
-    "variance": "moving_variance",
-}
-_OURS = {kind: kind for kind in _TORCH}
+_OURS = {kind: kind for kind in ("kernel", "bias", "scale", "mean", "variance")} | {"shift": "bias"}
+_TORCH = {"kernel": "weight", "bias": "bias"}
+_TORCH |= {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}
+_KERAS = {"kernel": "kernel", "bias": "bias"}
+_KERAS |= {"scale": "gamma", "shift": "beta", "mean": "moving_mean", "variance": "moving_variance"}
 
 CONVENTIONS = (
     Convention("jaxviz", _same, "/", _OURS, "HWIO"),
@@ -145,9 +135,12 @@ def _shapes(architecture: nn.Module) -> dict[str, tuple[int, ...]]:
 
 def _names(convention: Convention, architecture: nn.Module) -> dict[str, str]:
     """Returns our parameter → its name in files of a convention."""
-    modules = convention.modules(architecture)
-    split = {name: name.rpartition("/") for name in _shapes(architecture)} if modules else {}
-    return {n: f"{modules[m]}{convention.joint}{convention.kinds[kind]}" for n, (m, _, kind) in split.items()}
+    modules, shapes, names = convention.modules(architecture), _shapes(architecture), {}
+    for ours in shapes if modules else ():
+        module, _, kind = ours.rpartition("/")
+        kind = "shift" if kind == "bias" and f"{module}/variance" in shapes else kind
+        names[ours] = f"{modules[module]}{convention.joint}{convention.kinds[kind]}"
+    return names
 
 
 def _matches(tensors: Mapping[str, Tensor], architecture: nn.Module, convention: Convention) -> int:
@@ -210,7 +203,9 @@ class _Matching:
     def plan(self) -> Plan:
         readers, missing = {}, []
         for ours, shape in self.shapes.items():
-            reader = self._reader(ours, shape) or self._reader_of_folded(ours, shape)
+            reader = (
+                self._reader(ours, shape) or self._reader_of_folded(ours, shape) or self._zero(ours, shape)
+            )
             if reader is None:
                 missing.append(f"{self.names[ours]} {list(_possible_shapes(shape, self.convention)[0])}")
             else:
@@ -264,6 +259,14 @@ class _Matching:
         if tensor is not None:
             self.used.add(name)
         return tensor
+
+    def _zero(self, ours: str, shape: tuple[int, ...]) -> Callable[[], np.ndarray] | None:
+        """Returns what reads a bias that an ONNX exporter left away, as it does where all of it is 0."""
+        module, _, kind = ours.rpartition("/")
+        kernel = self.names.get(f"{module}/kernel")
+        if self.file.format != "onnx" or kind != "bias" or kernel not in self.tensors:
+            return None
+        return None if self.names[ours] in self.tensors else lambda: np.zeros(shape, np.float32)
 
     def _reader_of_folded(self, ours: str, shape: tuple[int, ...]) -> Callable[[], np.ndarray] | None:
         """Returns what reads a normalization that only adds, since its factor is in the kernel before it."""

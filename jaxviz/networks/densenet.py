@@ -40,8 +40,8 @@ class Transition(nn.Module):
         x = taps[f"{self.name}/bn"] = BatchNorm(name="bn")(x)
         x = taps[f"{self.name}/relu"] = self.relu(x)
         x = taps[f"{self.name}/conv"] = conv(x)
-        taps[self.name] = average_pool(x, 2, 2)
-        return taps[self.name]
+        taps[f"{self.name}"] = average_pool(x, 2, 2)
+        return taps[f"{self.name}"]
 
 
 class DenseNet(nn.Module):

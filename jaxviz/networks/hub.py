@@ -1,7 +1,7 @@
 """Files of the Hugging Face hub: where one is at one commit, and what the hub says of it.
 
-`huggingface_hub` knows addresses, tokens and hashes. It does not keep what it received when a connection breaks
-for good (since 2.0), and sends no part of a file, so the bytes themselves come through `transfer`.
+`huggingface_hub` knows addresses, tokens and hashes. What it received it throws away when a connection breaks for
+good (2.4 does, 0.30 did not), and of a file it takes all or nothing, so the bytes come through `transfer`.
 """
 
 import importlib.util

@@ -25,7 +25,7 @@ class Partial:
     etag: str | None = None
     size: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         said: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
             said = dict(json.loads(self.notes.read_text()))

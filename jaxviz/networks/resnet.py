@@ -43,8 +43,8 @@ class Block(nn.Module):
                 y = tapped(f"relu{i}", self.relu(y))
         if max(self.strides) > 1 or x.shape[-1] != outer:
             x = normalized(x, "shortcut_conv", "shortcut_bn", outer, 1, max(self.strides))
-        taps[self.name] = self.relu(tapped("sum", x + y))
-        return taps[self.name]
+        taps[f"{self.name}"] = self.relu(tapped("sum", x + y))
+        return taps[f"{self.name}"]
 
 
 class ResNet(nn.Module):

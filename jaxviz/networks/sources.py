@@ -30,6 +30,10 @@ class Source:
       megabytes: Size of our file with these weights in float32, in 10⁶ bytes.
       hub: The same weights in safetensors, of which a part can be taken.
       md5: Of the mirror's file, where the end of its name is not the beginning of its SHA-256.
+
+    Example:
+      >>> SOURCES["vgg19"].digits, SOURCES["vgg19"].hub.repo
+      ('dcbb9e9d', 'timm/vgg19.tv_in1k')
     """
 
     mirror: str

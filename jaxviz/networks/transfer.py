@@ -163,9 +163,11 @@ def whole(place: Callable[[], Place], partial: Partial, room: Room, on_progress:
     """
 
     def attempt() -> None:
-        have = partial.received if partial.etag else 0
-        if have and have == partial.size:
+        have = partial.received
+        if partial.etag and have and have == partial.size:
             return
+        if not partial.etag or not partial.size or have > partial.size:
+            have = 0
         with _answer(place(), have, None, partial.etag) as response:
             if response.status == 206:
                 first, _, size = _range(response)
@@ -200,6 +202,8 @@ def parts(
       WeightsError, Unreachable, OSError: As `whole` does.
     """
     total = sum(last - first for first, last in spans)
+    if partial.received > total:
+        partial.restart()
     room(total - partial.received)
 
     def attempt() -> None:

@@ -45,7 +45,12 @@ def taps(network: str, model: torch.nn.Module) -> dict[str, str]:
         stages = {f"layer{s}": f"conv{s + 1}_{len(getattr(model, f'layer{s}'))}" for s in range(1, 5)}
         return {"maxpool": "pool1", **stages, "fc": "logits"}
     return {
-        "alexnet": {"features.2": "pool1", "features.5": "pool2", "features.12": "pool5", "classifier.6": "logits"},
+        "alexnet": {
+            "features.2": "pool1",
+            "features.5": "pool2",
+            "features.12": "pool5",
+            "classifier.6": "logits",
+        },
         "squeezenet1_0": {**_FIRES1_0, "classifier.3": "logits"},
         "squeezenet1_1": {**_FIRES1_1, "classifier.3": "logits"},
         "googlenet": {"maxpool1": "pool1", "maxpool2": "pool2", **_INCEPTIONS, "fc": "logits"},
@@ -128,7 +133,9 @@ def record(network: str):
     for name, module in model.named_modules():
         if name in wanted:
             module.register_forward_hook(keep(wanted[name]))
-    mean, std = (torch.tensor(v, dtype=torch.float64) for v in (SYMMETRIC if network == "googlenet" else IMAGENET))
+    mean, std = (
+        torch.tensor(v, dtype=torch.float64) for v in (SYMMETRIC if network == "googlenet" else IMAGENET)
+    )
     picture = torch.from_numpy(drawing.picture(network)).requires_grad_()
     logits = model(((picture - mean) / std).permute(2, 0, 1)[None])
     logits[0, LOGIT].backward()
@@ -147,7 +154,6 @@ def main() -> None:
     golden = {}
     for network in NETWORKS:
         golden |= {f"{network}/{name}": value for name, value in record(network)}
-        print(network, flush=True)
     np.savez_compressed(Path(__file__).parent / "networks.npz", **golden)
 
 
