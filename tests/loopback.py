@@ -14,9 +14,10 @@ from contextlib import contextmanager
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from jaxviz.networks import NETWORKS, naming, transfer
+from jaxviz.networks import NETWORKS, naming
+from jaxviz.networks.fetching import transfer
+from jaxviz.networks.fetching.sources import SOURCES
 from jaxviz.networks.network import parameter_shapes
-from jaxviz.networks.sources import SOURCES
 
 KINDS = {"kernel": "weight", "bias": "bias"}
 

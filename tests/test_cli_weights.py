@@ -8,7 +8,8 @@ import pytest
 from loopback import File, drawn, running, torch_file
 from safetensors.numpy import load_file, save_file
 
-from jaxviz.networks import NETWORKS, checkpoints, naming, sources, transfer
+from jaxviz.networks import NETWORKS, checkpoints, naming
+from jaxviz.networks.fetching import sources, transfer
 from jaxviz.networks.formats import open_file
 
 NAME = "squeezenet1_0"

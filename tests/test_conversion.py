@@ -193,10 +193,11 @@ def test_a_file_of_other_classes_gives_a_network_of_as_many():
     assert found["fc/kernel"].shape == (512, 7)
 
 
-def test_a_classifier_that_is_not_asked_for_is_left_in_the_file():
+@pytest.mark.parametrize("convention", ["torchvision", "timm", "keras", "jaxviz"])
+def test_a_classifier_that_is_not_asked_for_is_left_in_the_file(convention):
     shapes = flatten_dict(parameter_shapes(architecture_of("vgg11_classifier")), sep="/")
     zeros = {key: np.broadcast_to(np.float32(0), leaf.shape) for key, leaf in shapes.items()}
-    arrays = in_convention(zeros, "vgg11_classifier", "torchvision")
+    arrays = in_convention(zeros, "vgg11_classifier", convention)
     plan = conversion.plan(file_of(arrays), architecture_of("vgg11"))
     assert not any(name.startswith("fc") for name in plan.readers)
 

@@ -14,9 +14,10 @@ from loopback import File, check_same, drawn, left, on_mirror, point_at, running
 
 import jaxviz
 from jaxviz import WeightsError
-from jaxviz.networks import NETWORKS, checkpoints, fetched, fetching, naming, transfer, verifying
+from jaxviz.networks import NETWORKS, checkpoints, fetched, fetching, naming, verifying
+from jaxviz.networks.fetching import transfer
+from jaxviz.networks.fetching.sources import SOURCES
 from jaxviz.networks.network import parameter_shapes
-from jaxviz.networks.sources import SOURCES
 
 NAME = "squeezenet1_0"
 

@@ -19,8 +19,9 @@ from loopback import (
 
 import jaxviz
 from jaxviz import WeightsError
-from jaxviz.networks import fetched, fetching, hub, naming
-from jaxviz.networks.sources import SOURCES, Hub
+from jaxviz.networks import fetched, fetching, naming
+from jaxviz.networks.fetching import hub
+from jaxviz.networks.fetching.sources import SOURCES, Hub
 
 pytest.importorskip("huggingface_hub")
 

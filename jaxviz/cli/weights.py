@@ -46,7 +46,7 @@ def list_(
 
 
 def _row(name: str) -> dict[str, Any]:
-    from jaxviz.networks.sources import SOURCES
+    from jaxviz.networks.fetching.sources import SOURCES
 
     source, shipped = SOURCES.get(name), checkpoints.manifest().get(name)
     row: dict[str, Any] = {"network": name, "state": "to fetch", "license": "", "published": "-"}
@@ -85,8 +85,9 @@ def fetch(
     debug: options.Debug = False,
 ) -> None:
     """Fetch the published weights of a network, check them, and keep them for all commands."""
-    from jaxviz.networks import fetching, hub
-    from jaxviz.networks.sources import SOURCES
+    from jaxviz.networks import fetching
+    from jaxviz.networks.fetching import hub
+    from jaxviz.networks.fetching.sources import SOURCES
 
     known(name, NETWORKS, "network")
     settings = {"command": "weights fetch", "network": name, "mirror": mirror, "force": force}

@@ -94,19 +94,26 @@ def read(
     if expected_hash is not None:
         arrays, preprocessing = _all(file.tensors), _preprocessing(file)
     else:
-        file = _checked(file)
-        plan = conversion.plan(file, architecture)
-        _check_origin(file, network, plan)
+        plan, preprocessing = planned(file, network, architecture)
         arrays, architecture = plan.arrays(), plan.architecture
-        # Arrays in our names that do not say what they expect as input are of no use: they run, and wrongly.
-        says = "preprocessing" in file.metadata or (plan.convention.name, file.format) == (
-            "jaxviz",
-            "safetensors",
-        )
-        preprocessing = _preprocessing(file) if says else plan.preprocessing
     # One at a time: a file of float16 is never in memory as a whole in float32 but as the result.
     params = {name: jax.device_put(value.astype(np.float32)) for name, value in arrays}
     return unflatten_dict(params, sep="/"), architecture, preprocessing
+
+
+def planned(file: WeightFile, network: str, architecture: nn.Module) -> tuple[conversion.Plan, Preprocessing]:
+    """Returns how to read a file as the weights of a network, and what they expect as input.
+
+    Raises:
+      WeightsError: If the file is damaged or another network's.
+    """
+    file = _checked(file)
+    plan = conversion.plan(file, architecture)
+    _check_origin(file, network, plan)
+    # Arrays in our names that do not say what they expect as input are of no use: they run, and wrongly.
+    ours = (plan.convention.name, file.format) == ("jaxviz", "safetensors")
+    says = ours or "preprocessing" in file.metadata
+    return plan, _preprocessing(file) if says else plan.preprocessing
 
 
 def _checked(file: WeightFile) -> WeightFile:

@@ -220,11 +220,12 @@ class _Matching:
         return Plan(self.file.path, self.architecture, self.convention, readers, self.folded)
 
     def _head(self) -> set[str]:
-        """Returns the names of a classifier that was not asked for."""
+        """Returns the names of a classifier that was not asked for, in any library: features alone look alike."""
         if getattr(self.architecture, "classes", 0) is not None:
             return set()
-        whole = _names(self.convention, self.architecture.clone(classes=1000))
-        return {theirs for ours, theirs in whole.items() if ours.split("/")[0] in HEADS}
+        whole = self.architecture.clone(classes=1000)
+        names = [name for convention in CONVENTIONS for name in _names(convention, whole).items()]
+        return {theirs for ours, theirs in names if ours.split("/")[0] in HEADS}
 
     def _reader(self, ours: str, shape: tuple[int, ...]) -> Callable[[], np.ndarray] | None:
         tensor = self.tensors.get(self.names[ours])

@@ -1,22 +1,19 @@
 """Weight files of any origin, written anew as ours."""
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import flax.linen as nn
 import numpy as np
 from flax.traverse_util import unflatten_dict
 from safetensors import SafetensorError
 
 from jaxviz._checks import known
 from jaxviz.networks import checkpoints, conversion
-from jaxviz.networks.formats import WeightFile, WeightsError, open_file
+from jaxviz.networks.formats import WeightsError, open_file
 from jaxviz.networks.zoo import NETWORKS
 
 DTYPES = ("float32", "float16", "as-is")
-TIMM_HEADS = ("pre_logits.", "head.fc.")
 
 
 def rewrite(
@@ -44,17 +41,9 @@ def rewrite(
     known(network, NETWORKS, "network")
     if dtype is not None:
         known(dtype, DTYPES, "type of numbers")
-    file = checkpoints._checked(open_file(source))
-    plan = planned(file, NETWORKS[network].architecture)
-    checkpoints._check_origin(file, network, plan)
-    # As `checkpoints.read`: arrays in our names must say what they expect as input.
-    ours = (plan.convention.name, file.format) == ("jaxviz", "safetensors")
-    says = ours or "preprocessing" in file.metadata
-    preprocessing = checkpoints._preprocessing(file) if says else plan.preprocessing
-    try:
-        flat = {name: _typed(name, value, dtype) for name, value in plan.arrays()}
-    except WeightsError as error:
-        raise error if str(source) in str(error) else WeightsError(f"{source}: {error}") from error
+    file = open_file(source)
+    plan, preprocessing = checkpoints.planned(file, network, NETWORKS[network].architecture)
+    flat = {name: _typed(source, name, value, dtype) for name, value in plan.arrays()}
     types = sorted({str(value.dtype) for value in flat.values()})
     said = {
         "source_file": source.name,
@@ -73,16 +62,7 @@ def rewrite(
     return said
 
 
-def planned(file: WeightFile, architecture: nn.Module) -> conversion.Plan:
-    """Returns how to read a file as the weights of an architecture; see `conversion.plan`."""
-    if getattr(architecture, "classes", 0) is None:
-        # Convolutions alone do not tell timm's names from torchvision's, whose heads have others.
-        kept = {n: t for n, t in file.tensors.items() if not n.startswith(TIMM_HEADS)}
-        file = dataclasses.replace(file, tensors=kept)
-    return conversion.plan(file, architecture)
-
-
-def _typed(name: str, value: np.ndarray, dtype: str | None) -> np.ndarray:
+def _typed(source: Path, name: str, value: np.ndarray, dtype: str | None) -> np.ndarray:
     if dtype == "as-is":
         return value
     # bfloat16 is of kind V.
@@ -92,7 +72,7 @@ def _typed(name: str, value: np.ndarray, dtype: str | None) -> np.ndarray:
         typed = value.astype(np.float16 if dtype == "float16" else np.float32)
     if not np.isfinite(typed).all():
         raise WeightsError(
-            f"expected numbers within {typed.dtype}, found larger ones in {name}; take float32"
+            f"{source}: expected numbers within {typed.dtype}, found larger ones in {name}; take float32"
         )
     return typed
 

@@ -7,15 +7,17 @@ import numpy as np
 SIZES = {"alexnet": 224, "vgg": 224, "squeezenet": 96, "googlenet": 96, "resnet": 64, "densenet": 64}
 """Family → side of the picture: the smallest that reaches the logits, or nearly."""
 
+PICTURES = 4
+
 
 def side(network: str) -> int:
     return next(size for family, size in SIZES.items() if network.startswith(family))
 
 
-def picture(network: str) -> np.ndarray:
-    """Returns [h, w, 3] in [0, 1], float64."""
+def picture(network: str, number: int = 0) -> np.ndarray:
+    """Returns [h, w, 3] in [0, 1], float64; one of `PICTURES`."""
     size = side(network)
-    return np.random.default_rng(1).random((size, size, 3))
+    return np.random.default_rng(10 + number).random((size, size, 3))
 
 
 def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -136,13 +136,15 @@ def record(network: str):
     mean, std = (
         torch.tensor(v, dtype=torch.float64) for v in (SYMMETRIC if network == "googlenet" else IMAGENET)
     )
-    picture = torch.from_numpy(drawing.picture(network)).requires_grad_()
-    logits = model(((picture - mean) / std).permute(2, 0, 1)[None])
-    logits[0, LOGIT].backward()
+    gradients = {}
+    for i in reversed(range(drawing.PICTURES)):  # the taps of the first one stay
+        picture = torch.from_numpy(drawing.picture(network, i)).requires_grad_()
+        model(((picture - mean) / std).permute(2, 0, 1)[None])[0, LOGIT].backward()
+        gradients[f"gradient{i}"] = picture.grad.numpy()
     rng = np.random.default_rng(3)
     arrays = {tap: value[0].numpy() for tap, value in found.items()}
     arrays = {tap: v.reshape(-1) if tap == "logits" else v.transpose(1, 2, 0) for tap, v in arrays.items()}
-    for name, value in {**arrays, "gradient": picture.grad.numpy()}.items():
+    for name, value in {**arrays, **gradients}.items():
         index = np.sort(rng.choice(value.size, min(SAMPLES, value.size), replace=False))
         yield f"{name}/shape", np.int32(value.shape)
         yield f"{name}/index", index.astype(np.int32)

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxviz._checks import known
-from jaxviz.networks import checkpoints, fetched, hub, transfer, verifying
+from jaxviz.networks import checkpoints, fetched, verifying
+from jaxviz.networks.fetching import hub, transfer
+from jaxviz.networks.fetching.receiving import Job, Received, from_hub, from_mirror, full
+from jaxviz.networks.fetching.sources import SOURCES, Source
+from jaxviz.networks.fetching.transfer import Progress
 from jaxviz.networks.formats import WeightsError
 from jaxviz.networks.network import Network
-from jaxviz.networks.receiving import Job, Received, from_hub, from_mirror, full
 from jaxviz.networks.rewriting import rewrite
-from jaxviz.networks.sources import SOURCES, Source
-from jaxviz.networks.transfer import Progress
 from jaxviz.networks.zoo import NETWORKS
 
 

@@ -11,8 +11,8 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from jaxviz.networks.fetching.partial import Partial
 from jaxviz.networks.formats import WeightsError
-from jaxviz.networks.partial import Partial
 
 T = TypeVar("T")
 Progress = Callable[[int, int | None], None]

@@ -9,10 +9,10 @@ import re
 import urllib.parse
 from typing import Any
 
-from jaxviz.networks import transfer
+from jaxviz.networks.fetching import transfer
+from jaxviz.networks.fetching.sources import Hub
+from jaxviz.networks.fetching.transfer import Place
 from jaxviz.networks.formats import WeightsError
-from jaxviz.networks.sources import Hub
-from jaxviz.networks.transfer import Place
 
 
 def installed() -> bool:

@@ -7,11 +7,11 @@ from pathlib import Path
 import flax.linen as nn
 import numpy as np
 
+from jaxviz.networks import conversion
+from jaxviz.networks.fetching.transfer import Place, excerpt
 from jaxviz.networks.formats import Tensor, WeightFile
 from jaxviz.networks.formats.checks import byte_count, refusal, shown
 from jaxviz.networks.formats.safetensors import TYPES
-from jaxviz.networks.rewriting import planned
-from jaxviz.networks.transfer import Place, excerpt
 
 MAX_HEADER = 2**20
 """Bytes of a header; those of our networks have some ten thousand."""
@@ -79,7 +79,7 @@ class Contents:
             return Tensor(tensor.shape, tensor.dtype, read)
 
         tensors = {name: noting(name, tensor) for name, tensor in self.tensors.items()}
-        plan = planned(WeightFile(self.path, "safetensors", tensors), architecture)
+        plan = conversion.plan(WeightFile(self.path, "safetensors", tensors), architecture)
         for read in plan.readers.values():
             read()
         return tuple(name for name in self.header if name in asked)

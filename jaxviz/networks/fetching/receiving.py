@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from jaxviz.networks import transfer
+from jaxviz.networks.fetching import transfer
+from jaxviz.networks.fetching.hub import Location
+from jaxviz.networks.fetching.partial import Partial
+from jaxviz.networks.fetching.remote import Contents
+from jaxviz.networks.fetching.sources import Hub, Source
+from jaxviz.networks.fetching.transfer import Place, Progress
 from jaxviz.networks.formats import WeightsError
-from jaxviz.networks.hub import Location
-from jaxviz.networks.partial import Partial
-from jaxviz.networks.remote import Contents
-from jaxviz.networks.sources import Hub, Source
-from jaxviz.networks.transfer import Place, Progress
 from jaxviz.networks.zoo import NETWORKS
 
 
