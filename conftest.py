@@ -1,8 +1,12 @@
 """Types are checked while tests run; every docstring example finds these names."""
 
 import os
+import tempfile
 
 from jaxtyping import install_import_hook
+
+# What the developer has fetched must not decide a test.
+os.environ["JAXVIZ_WEIGHTS"] = tempfile.mkdtemp(prefix="jaxviz-weights-")
 
 install_import_hook("jaxviz", "beartype.beartype")
 

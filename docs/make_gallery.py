@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxviz import images
+from jaxviz import cli, images
 
 ROWS = {
     "saliency": ("saliency-input", "saliency-map", "saliency-overlay"),
@@ -15,6 +15,10 @@ ROWS = {
     "style": ("style-transfer-content", "style-transfer-style", "style-transfer-result"),
 }
 GAP = 8
+LOOKING = {
+    "filters": "filters --network squeezenet1_1",
+    "activations": "activations {source}/saliency-input.png --layer fire4 --count 12",
+}
 
 
 def side_by_side(pictures: list[np.ndarray]) -> np.ndarray:
@@ -31,6 +35,8 @@ def main() -> None:
     for name, stems in ROWS.items():
         row = side_by_side([images.read(source / f"{stem}.png") for stem in stems])
         images.write(target / f"{name}.png", row)
+    for name, line in LOOKING.items():
+        cli.main([*line.format(source=source).split(), "--out", str(target / f"{name}.png")])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from PIL import Image
 
 from jaxviz import cli
 
-CACHED = ("demo", "classify", "saliency", "attack", "invert", "texture", "style")
+CACHED = ("demo", "classify", "saliency", "attack", "invert", "texture", "style", "filters", "activations")
 
 
 class Outcome(NamedTuple):

@@ -4,9 +4,9 @@ import pytest
 
 import jaxviz
 from jaxviz import constraints, objectives, optimizers, parameterizations, priors
-from jaxviz.techniques import attacks, inversion, saliency, style, texture
+from jaxviz.techniques import attacks, features, inversion, saliency, style, texture
 
-TECHNIQUES = [attacks, inversion, saliency, style, texture]
+TECHNIQUES = [attacks, features, inversion, saliency, style, texture]
 SYMBOLS = [constraints, objectives, optimizers, parameterizations, priors]
 IMAGES = {"image", "content", "exemplar"}
 

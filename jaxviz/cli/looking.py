@@ -144,7 +144,7 @@ def networks(
     record: dict[str, Any] = {}
     for each, entry in chosen.items():
         record[each] = {
-            "weights": "shipped" if each in shipped else "your file: --weights",
+            "weights": "shipped" if each in shipped else f"jaxviz weights fetch {each}",
             "paper": entry.paper,
         }
     if name is not None:
