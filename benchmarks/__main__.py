@@ -10,9 +10,10 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import jax
 
-from benchmarks import gatys, protocol, saliency, step, table, transfer
+from benchmarks import gatys, networks, protocol, saliency, step, table, transfer
 
 BENCHMARKS = {"gatys": gatys, "saliency": saliency, "transfer": transfer, "step": step}
+BENCHMARKS |= {"networks": networks.SINGLE, "networks16": networks.SIXTEEN}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 OPEN, CLOSE = "<!-- benchmarks -->", "<!-- /benchmarks -->"
-ORDER = ("gatys", "transfer", "saliency", "step")
+ORDER = ("gatys", "transfer", "saliency", "step", "networks", "networks16")
 HEAD = ("Work", "", "Device", "jaxviz", "against", "its time", "ours ÷ its (range)", "commit")
 
 
