@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import flax.linen as nn
 import numpy as np
 import pytest
@@ -195,3 +198,21 @@ def test_the_manifest_describes_what_is_shipped():
         assert preprocessing == type(preprocessing).from_record(record["preprocessing"])
         shapes = {key: list(leaf.shape) for key, leaf in flatten_dict(params, sep="/").items()}
         assert shapes == record["shapes"]
+
+
+MEMORY = """
+import resource, sys
+import jax, jaxviz
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+jaxviz.load("squeezenet1_1")
+before = peak()
+params = jax.block_until_ready(jaxviz.load("vgg16").params)
+print((peak() - before) / sum(leaf.nbytes for leaf in jax.tree.leaves(params)))
+"""
+
+
+def test_float16_files_are_never_in_memory_as_a_second_float32_copy():
+    growth = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True).stdout
+    # The weights themselves are 1, an array at a time comes on top; a whole second copy would be 2.
+    assert float(growth) < 1.7

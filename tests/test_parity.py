@@ -1,17 +1,19 @@
 """Every network against torchvision's: golden/networks.npz, which golden/generate_networks.py made."""
 
+import dataclasses
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax.traverse_util import flatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 from golden import drawing
 from safetensors.numpy import save_file
 
 import jaxviz
-from jaxviz.networks import NETWORKS, naming, parameter_shapes
+from jaxviz.networks import NETWORKS, conversion, naming, parameter_shapes
+from jaxviz.networks.formats import Tensor, open_file
 from jaxviz.networks.layers import PRECISIONS
 
 GOLDEN = dict(np.load(Path(__file__).parent / "golden" / "networks.npz"))
@@ -148,3 +150,31 @@ def test_float64(network, folder, monkeypatch):
     monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))
     with jax.enable_x64(True):
         check_network(network, in_float64(loaded(network, folder)), 1e-10, check_float64_gradients)
+
+
+@pytest.mark.data
+def test_genuine_weights_of_vgg19(data):
+    file = open_file(Path(data) / "weights" / "vgg19_caffe_partial.npz")
+    architecture = NETWORKS["vgg19"].architecture
+    absent = {}
+    for name, leaf in flatten_dict(parameter_shapes(architecture), sep="/").items():
+        if name not in file.tensors:
+            shape = (*leaf.shape[:1:-1], *leaf.shape[:2]) if len(leaf.shape) == 4 else leaf.shape
+            absent[name] = Tensor(
+                shape, np.dtype(np.float32), lambda shape=shape: np.zeros(shape, np.float32)
+            )
+    complete = {name: tensor for name, tensor in file.tensors.items() if "first" not in name}
+    whole = dataclasses.replace(file, tensors={**complete, **absent})
+    plan = conversion.plan(whole, architecture)
+    params = unflatten_dict(dict(plan.arrays()), sep="/")
+    network = jaxviz.Network(params, plan.architecture, plan.preprocessing, "vgg19")
+    golden = np.load(Path(__file__).parent / "golden" / "vgg19.npz")
+    picture = (np.load(Path(__file__).parent / "golden" / "golden.npz")["input/chelsea"] / 255).astype(
+        np.float32
+    )
+    names = ("relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1")
+    for name, value in jaxviz.networks.compiled_features(network, picture, names).items():
+        flat, norm = np.asarray(value, np.float64).ravel(), golden[f"{name}/norm"]
+        assert np.linalg.norm(flat) == pytest.approx(norm, rel=1e-5)
+        sampled, expected = flat[golden[f"{name}/index"]], golden[f"{name}/value"]
+        assert np.linalg.norm(sampled - expected) < 1e-5 * np.linalg.norm(expected)
