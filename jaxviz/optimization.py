@@ -144,7 +144,7 @@ def minimize(
     *,
     steps: int,
     key: Array | None = None,
-    optimizer: Optimizer | None = None,
+    optimizer: Any = None,
     batch_axes: Any = None,
     on_chunk: Callable[[Solution], None] | None = None,
 ) -> Solution:
@@ -167,11 +167,16 @@ def minimize(
       The solution. With 0 steps it is the start.
 
     Raises:
-      ValueError: If `steps` is negative.
+      ValueError: If `steps` is negative, or the optimizer is none of ours.
       Interrupted: On Ctrl-C in the main thread, with the best so far.
     """
     if steps < 0:
         raise ValueError(f"steps is {steps}; expected at least 0")
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise ValueError(
+            f"optimizer is a {type(optimizer).__name__}; expected one of jaxviz.optimizers, "
+            "such as adam(), or from_optax(optax.nadam, learning_rate=0.01)"
+        )
     started = time.perf_counter()
     key = jax.random.key(0) if key is None else key
     start, run = _compiled(*_hashable(batch_axes), key.ndim > 0)

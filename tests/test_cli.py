@@ -224,3 +224,8 @@ def test_networks_are_listed_with_their_taps(command):
     assert re.search(r"relu1 +111×111×64 ", one)
     taps = json.loads(command("networks", "vgg16", "--json", "-").stdout)["networks"]["vgg16"]["taps"]
     assert taps["relu3_3"]["shape"] == [56, 56, 256]
+
+
+def test_version(command):
+    outcome = command("--version")
+    assert (outcome.code, outcome.stdout) == (0, f"jaxviz {jaxviz.__version__}\n")

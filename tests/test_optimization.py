@@ -293,3 +293,9 @@ def test_a_tree_of_unknowns_is_optimized_as_a_whole():
     found = jaxviz.minimize(Pair(jnp.full((2, 3), 2.0)), start, steps=30)
     np.testing.assert_allclose(found.value["a"], 2, atol=1e-4)
     np.testing.assert_allclose(found.value["b"], -1, atol=1e-4)
+
+
+def test_an_optimizer_of_another_kind_is_explained():
+    quadratic = Quadratic(jnp.zeros(2), jnp.zeros(()))
+    with pytest.raises(ValueError, match="from_optax"):
+        jaxviz.minimize(quadratic, jnp.zeros(2), steps=1, optimizer=optax.adam(0.1))

@@ -3,9 +3,11 @@
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+import jaxviz
 from jaxviz.cli import analysis, demo, looking, synthesis, weights
 from jaxviz.cli.session import Failure, Stopped
 from jaxviz.images import PictureError
@@ -31,6 +33,21 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(weights.app, name="weights")
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"jaxviz {jaxviz.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Tell the version.", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
+    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

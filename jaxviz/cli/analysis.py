@@ -175,7 +175,8 @@ def _notes(after: int, exact: int, leave: int, reach: int | None, distance: floa
     notes = []
     if not succeeds(after):
         lost = "the file's rounding lost the attack" if succeeds(exact) else "the attack did not succeed"
-        notes.append(f"{lost}; take a larger --epsilon")
+        remedy = "take a larger --epsilon" if reach is None else "one step seldom reaches a --target"
+        notes.append(f"{lost}; {remedy}")
     if distance > bound + 1e-6:
         notes.append(
             f"the file's rounding leaves the ball: {distance:.5f} is over ε = {bound:.5f}; write .npy"

@@ -39,7 +39,7 @@ def filters(
     no_cache: options.NoCache = False,
     debug: options.Debug = False,
 ) -> None:
-    """Draw the kernels of a convolution; raw files hold all of them, [n, kh, kw, c]."""
+    """Draw the kernels of a convolution; raw files hold all of them, n×kh×kw×c."""
     known(scale, grids.SCALES, "scale")
     settings = {"command": "filters", "network": network, "weights": weights, "layer": layer, "count": count}
     session = Session(
@@ -89,7 +89,7 @@ def activations(
     no_cache: options.NoCache = False,
     debug: options.Debug = False,
 ) -> None:
-    """Draw the channels of a layer that answer to a picture most; raw files hold all of them, [h, w, c]."""
+    """Draw the channels of a layer that answer to a picture most; raw files hold all of them, h×w×c."""
     settings = {
         "command": "activations",
         "picture": picture,

@@ -9,7 +9,9 @@ from jaxviz.images import MAX_PIXELS
 
 Picture = Annotated[Path, typer.Argument(help="PNG, JPEG, WebP, TIFF, BMP, or .npy floats in [0, 1].")]
 Network = Annotated[str, typer.Option("--network", help="A name that `jaxviz networks` lists.")]
-Weights = Annotated[Path | None, typer.Option("--weights", help="A weight file instead of the shipped one.")]
+Weights = Annotated[
+    Path | None, typer.Option("--weights", help="A weight file instead of the shipped or fetched one.")
+]
 Out = Annotated[
     Path,
     typer.Option("--out", help="Result: .png or .jpg for a picture, .npy or .npz for raw float arrays."),

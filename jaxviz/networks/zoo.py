@@ -121,9 +121,8 @@ def _kept(name: str) -> tuple[Path, str | None]:
     found = fetched.find(name)
     if found is None:
         raise WeightsError(
-            f"{name}: expected weights=FILE, found none; shipped are {', '.join(shipped)}, "
-            f"`jaxviz weights fetch {name}` gets the published weights, "
-            f"and networks.initialize({name!r}, key) draws random ones"
+            f"{name}: expected weights=FILE, found none; `jaxviz weights fetch {name}` gets the published ones, "
+            f"networks.initialize({name!r}, key) draws random ones; shipped are {', '.join(shipped)}"
         )
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxviz import constraints, parameterizations, priors
 from jaxviz._checks import concrete, known, number
@@ -80,7 +81,9 @@ def problem(
     """
     known(style_loss, GRAMS, "style loss")
     content = checked_image(content, "content")
-    if not styles:
+    if np.ndim(styles) == 3 and np.shape(styles)[-1] == 3:
+        raise ValueError("styles is one picture; expected a list of pictures: [picture]")
+    if len(styles) == 0:
         raise ValueError("styles is empty; give at least one picture")
     pictures = [checked_image(style, f"style {i}") for i, style in enumerate(styles)]
     alpha = number(content_weight, "content_weight", 0)

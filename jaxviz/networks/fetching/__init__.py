@@ -96,7 +96,7 @@ def _explained(name: str, source: Source, where: Path) -> Iterator[None]:
         file = urllib.parse.urlsplit(source.mirror).path.rpartition("/")[2]
         other = "; --mirror takes it from its authors instead" if source.hub else ""
         raise WeightsError(
-            f"{name}: {error}. What was received is kept, and the next fetch continues it{other}. Without a "
+            f"{name}: {error}. The next fetch continues what was received{other}. Without a "
             f"connection: bring {source.mirror} from elsewhere, and run `jaxviz weights convert {file} "
             f"--network {name} --out {fetched.by_hand(name, where)}`"
         ) from error
