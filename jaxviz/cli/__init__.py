@@ -35,10 +35,11 @@ for command in (
 app.add_typer(weights.app, name="weights")
 
 
-def _tell_version(asked: bool) -> None:
+def _tell_version(asked: bool) -> bool:
     if asked:
         typer.echo(f"jaxviz {jaxviz.__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()
