@@ -36,6 +36,7 @@ def test_the_cases_are_found():
     names = {case.id for case in COMPOSITIONS}
     assert names == {
         "attacks.fgsm",
+        "features.activations",
         "saliency.gradient",
         *(f"inversion.{name}" for name in ("problem", "invert")),
         *(f"texture.{name}" for name in ("problem", "synthesize")),

@@ -135,7 +135,7 @@ def test_missing_file_is_not_asked_for_again(mirror, folder, server):
 
 def test_next_fetch_continues_a_broken_one(mirror, folder, server, small):
     server.cuts, server.statuses = [1_500_000], [None, 503, 503, 503, 503]
-    with pytest.raises(WeightsError, match="next fetch continues it"):
+    with pytest.raises(WeightsError, match="next fetch continues what was received"):
         fetching.fetch(NAME)
     assert fetched.find(NAME) is None
     server.statuses = []

@@ -110,7 +110,7 @@ def test_without_classifier_only_the_convolutions_travel(on_hub, folder, server,
 
 def test_part_that_broke_off_is_continued(on_hub, folder, server):
     server.cuts, server.statuses = [None, None, 20_000_000], [None, None, None, 503, 503, 503, 503]
-    with pytest.raises(WeightsError, match="next fetch continues it"):
+    with pytest.raises(WeightsError, match="next fetch continues what was received"):
         fetching.fetch("vgg11")
     server.statuses = []
     fetching.fetch("vgg11")

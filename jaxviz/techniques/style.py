@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxviz import constraints, parameterizations, priors
 from jaxviz._checks import concrete, known, number
@@ -81,7 +80,7 @@ def problem(
     """
     known(style_loss, GRAMS, "style loss")
     content = checked_image(content, "content")
-    if np.ndim(styles) == 3 and np.shape(styles)[-1] == 3:
+    if hasattr(styles, "ndim") and styles.ndim == 3:
         raise ValueError("styles is one picture; expected a list of pictures: [picture]")
     if len(styles) == 0:
         raise ValueError("styles is empty; give at least one picture")
