@@ -115,9 +115,10 @@ def check_network(network, model, tolerance, check_gradients):
 
 
 def check_float32_gradients(gradients, network):
-    # Rounding decides one ReLU or pooling among millions otherwise, and what that unit sees moves: against its
-    # own float64, PyTorch's float32 is off by 1.5e-3 for vgg13_bn and 1.5e-2 for vgg19_bn on one such picture.
-    # So all must be near, and on one picture at least half of the entries within 1e-4.
+    # Rounding decides one ReLU or pooling among millions otherwise, and what that unit sees moves. Measured on
+    # resnet101: where no decision differs from float64's the gradient is off by 2e-6, where one to three do, by
+    # 4e-3 to 5e-2; PyTorch's own float32 is off by 2e-2 for vgg19_bn. Which pictures are spared depends on the
+    # machine. So all must be near, and on one of them at least half of the entries within 1e-4.
     medians = []
     for i, gradient in enumerate(gradients):
         _, index, value, norm = expected(network, f"gradient{i}")

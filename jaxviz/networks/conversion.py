@@ -210,7 +210,8 @@ class _Matching:
                 missing.append(f"{self.names[ours]} {list(_possible_shapes(shape, self.convention)[0])}")
             else:
                 readers[ours] = reader
-        spare = [f"{n} {list(t.shape)}" for n, t in self.tensors.items() if n not in self.used | self._head()]
+        known = self.used | self._head()
+        spare = [f"{n} {list(t.shape)}" for n, t in self.tensors.items() if n not in known]
         if missing or spare:
             raise WeightsError(
                 f"{self.file.path}: the weights are not this network's; "
@@ -255,7 +256,9 @@ class _Matching:
 
     def _bias_before(self, normalization: str) -> Tensor | None:
         before = _convolution_before(normalization, self.architecture)
-        name = f"{self.modules.get(before or '', '')}{self.convention.joint}bias"
+        if before not in self.modules:
+            return None
+        name = f"{self.modules[before]}{self.convention.joint}bias"
         tensor = self.tensors.get(name)
         if tensor is not None:
             self.used.add(name)

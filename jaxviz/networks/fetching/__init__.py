@@ -50,7 +50,7 @@ def fetch(
     """
     source = _source(name, force)
     where = folder or fetched.folder()
-    with _explained(name, source, where):
+    with _explained(name, source, where, mirror):
         (where / "partial").mkdir(parents=True, exist_ok=True)
         with fetched.locked(where / "partial" / f"{name}.lock"):
             before = None
@@ -88,13 +88,13 @@ def _source(name: str, force: bool) -> Source:
 
 
 @contextlib.contextmanager
-def _explained(name: str, source: Source, where: Path) -> Iterator[None]:
+def _explained(name: str, source: Source, where: Path, mirror: bool) -> Iterator[None]:
     """Says what to do where there is no connection, or the folder is full or cannot be written to."""
     try:
         yield
     except transfer.Unreachable as error:
         file = urllib.parse.urlsplit(source.mirror).path.rpartition("/")[2]
-        other = "; --mirror takes it from its authors instead" if source.hub else ""
+        other = "; --mirror takes it from its authors instead" if source.hub and not mirror else ""
         raise WeightsError(
             f"{name}: {error}. The next fetch continues what was received{other}. Without a "
             f"connection: bring {source.mirror} from elsewhere, and run `jaxviz weights convert {file} "
