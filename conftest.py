@@ -6,7 +6,8 @@ import tempfile
 from jaxtyping import install_import_hook
 
 # What the developer has fetched must not decide a test.
-os.environ["JAXVIZ_WEIGHTS"] = tempfile.mkdtemp(prefix="jaxviz-weights-")
+FETCHED = tempfile.TemporaryDirectory(prefix="jaxviz-weights-")
+os.environ["JAXVIZ_WEIGHTS"] = FETCHED.name
 
 install_import_hook("jaxviz", "beartype.beartype")
 

@@ -57,7 +57,9 @@ def measured(name: str, images: np.ndarray, settings: Settings) -> list[dict]:
         if rivals:
             agreement = protocol.agreement(np.asarray(side.call()), rivals[0].call().cpu().numpy())
         label = f"{name}, {work}, batch {len(images)}"
-        rows.append(protocol.row(label, side, [], rivals, batch=len(images), agreement=agreement))
+        row = protocol.row(label, side, [], rivals, batch=len(images), agreement=agreement)
+        print(f"  {label}" + (f": {row['ratio']['median']:.2f}" if rivals else ""), flush=True)
+        rows.append(row)
         jax.clear_caches()
     return rows
 

@@ -63,6 +63,8 @@ def number(value: Number, name: str, low: float | int = -np.inf, high: float | i
 
 def index(value: Number, name: str, count: int | None = None) -> Array:
     """Returns an int32 scalar; raises ValueError unless it is an integer in [0, `count`)."""
+    if isinstance(value, str):
+        raise ValueError(f"{name} is {value!r}; expected an index, such as network.labels.index({value!r})")
     dtype = getattr(value, "dtype", type(value))
     if np.shape(value) != () or not jnp.issubdtype(dtype, np.integer):
         raise ValueError(f"{name} is {value!r}; expected one integer")

@@ -200,7 +200,7 @@ def checked_suffix(path: str | Path) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in PICTURE_SUFFIXES + ARRAY_SUFFIXES:
         known = ", ".join((*PICTURE_SUFFIXES, *ARRAY_SUFFIXES))
-        raise ValueError(f"{path} has no suffix that names a format; known are {known}")
+        raise ValueError(f"{path} cannot be written as {suffix or 'a file without suffix'}; expected {known}")
     return suffix
 
 

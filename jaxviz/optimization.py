@@ -78,6 +78,14 @@ class Solution:
     compile_seconds: float = 0.0
     run_seconds: float = 0.0
 
+    def __repr__(self) -> str:
+        value = jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", self.value)
+        lowest = np.fmin.reduce(self.losses, axis=-1, initial=np.inf)
+        return (
+            f"Solution(value={value}, evaluations={self.evaluations}, lowest loss={lowest}, "
+            f"run_seconds={self.run_seconds:.3g})"
+        )
+
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during `minimize`; `solution` is the best found until then."""

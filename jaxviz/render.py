@@ -17,16 +17,24 @@ def heat_map(values: Float[np.ndarray, "h w"], *, percentile: float = 99.0) -> P
     """
     import matplotlib
 
-    values = np.asarray(values, np.float32)
-    top = float(np.percentile(values, percentile))
-    scaled = np.clip(values / top, 0, 1) if top > 0 else np.zeros_like(values)
+    scaled = _scaled(values, percentile)
     return np.asarray(matplotlib.colormaps["inferno"](scaled), np.float32)[..., :3]
 
 
-def overlay(image: Picture, values: Float[np.ndarray, "h w"], *, strength: float = 0.75) -> Picture:
-    """Returns the grey image with its heat map over it; `strength` of the map, in [0, 1]."""
-    grey = np.asarray(image).mean(-1, keepdims=True)
-    return ((1 - strength) * grey + strength * heat_map(values)).astype(np.float32)
+def overlay(image: Picture, values: Float[np.ndarray, "h w"], *, percentile: float = 99.0) -> Picture:
+    """Returns the grey image under its heat map, which covers it the more, the larger a value is.
+
+    Arguments as for `heat_map`.
+    """
+    grey = np.asarray(image, np.float32).mean(-1, keepdims=True)
+    cover = _scaled(values, percentile)[..., None]
+    return (1 - cover) * grey + cover * heat_map(values, percentile=percentile)
+
+
+def _scaled(values: np.ndarray, percentile: float) -> np.ndarray:
+    values = np.asarray(values, np.float32)
+    top = float(np.percentile(values, percentile))
+    return np.clip(values / top, 0, 1) if top > 0 else np.zeros_like(values)
 
 
 def difference(before: Picture, after: Picture, *, gain: float = 10.0) -> Picture:

@@ -14,12 +14,12 @@ def photograph(name: str) -> Picture:
     """Returns a picture of `skimage.data` such as "chelsea", RGB in [0, 1].
 
     Raises:
-      ImportError: If scikit-image is not installed: `pip install "jaxviz-vision[demo]"`.
+      ImportError: If scikit-image is not installed: `pip install scikit-image`.
     """
     try:
         import skimage.data
     except ImportError as error:
-        raise ImportError('sample pictures need scikit-image: pip install "jaxviz-vision[demo]"') from error
+        raise ImportError('sample pictures need scikit-image: pip install scikit-image') from error
     picture = getattr(skimage.data, name)()
     picture = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture[..., :3]
     return (picture / 255).astype(np.float32)

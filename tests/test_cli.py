@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 
 import jax.numpy as jnp
 import numpy as np
@@ -103,6 +104,13 @@ def test_attack_reports_the_written_file(command, photo, squeezenet, tmp_path):
     np.testing.assert_allclose(difference, np.clip(0.5 + 10 * (after - before), 0, 1), atol=0.5 / 255 + 1e-6)
 
 
+def test_a_terminal_is_told_what_was_written(command, photo, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    attack = ("attack", photo, "--size", 64, "--out", "a.png")
+    assert command(*attack).stderr == "wrote a.png, a-difference.png\n"
+    assert command(*attack, "--quiet").stderr == ""
+
+
 def test_raw_attack_is_the_librarys_result(command, photo, squeezenet, tmp_path):
     before = images.read(photo)
     assert command("attack", photo, "--size", 64, "--label", 285, "--out", "a.npy", "--quiet").code == 0
@@ -136,8 +144,8 @@ def test_file_that_leaves_the_ball_is_noted(command, photo, tmp_path, out):
     outcome = command("attack", photo, "--size", 64, "--out", out, "--json", "a.json")
     found = record(tmp_path / "a.json")
     assert found["distance"] > 8 / 255
-    assert any("leaves the ball" in note and "write .npy" in note for note in found["notes"])
-    assert "leaves the ball" in outcome.stderr
+    assert any("more than ε" in note and "or .npy" in note for note in found["notes"])
+    assert "more than ε" in outcome.stderr
     quiet = command("attack", photo, "--size", 64, "--out", out, "--quiet")
     assert quiet.stderr == ""
 

@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import sys
 import zlib
 
 import jax
@@ -131,9 +132,10 @@ def test_bad_pictures(command, files, arguments, words):
         ("attack cat.png --epsilon 1/0", ("--epsilon is '1/0'", "8/255")),
         ("attack cat.png --method pgd", ("'pgd'", "fgsm")),
         ("saliency cat.png --method smooth", ("'smooth'", "gradient")),
-        ("saliency cat.png --out a.gif", ("a.gif has no suffix", ".png", ".npz")),
-        ("attack cat.png --out attacked", ("attacked has no suffix", ".png")),
-        ("invert cat.png --plot loss.pdf", ("loss.pdf has no suffix", ".png")),
+        ("saliency cat.png --out a.gif", ("a.gif cannot be written as", ".png", ".npz")),
+        ("attack cat.png --out attacked", ("attacked cannot be written as", ".png")),
+        ("style cat.png cat.png --network squeezenet1_1", ("has no relu4_2", "usual layers are VGG's", "fire2")),
+        ("invert cat.png --plot loss.pdf", ("loss.pdf cannot be written as", ".png")),
         ("networks vgg", ("no network is named 'vgg'", "vgg16", "vgg19")),
         ("demo --steps -1 --out folder.png", ("--steps", "0")),
     ],
@@ -213,7 +215,7 @@ def test_bad_arguments(command, files, line, words):
     refused(command, files, f"{line} --size 48", 2, *words)
 
 
-TOO_SMALL = ("does not exist for a picture of 1×1", "take a larger one")
+TOO_SMALL = "does not exist for a picture of 1×1; take a larger one"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,7 @@ TOO_SMALL = ("does not exist for a picture of 1×1", "take a larger one")
 )
 def test_picture_too_small_for_the_network(command, files, line):
     exemplar = " --exemplar-size 1" if line.startswith("texture") else ""
-    refused(command, files, f"{line} --size 1{exemplar}", 2, *TOO_SMALL)
+    refused(command, files, f"{line} --size 1{exemplar}", 2, TOO_SMALL)
 
 
 def test_one_pixel_is_enlarged_for_a_classifier(command, files):
@@ -232,7 +234,7 @@ def test_one_pixel_is_enlarged_for_a_classifier(command, files):
 def test_library_tells_that_a_picture_is_too_small(squeezenet, vgg16):
     dot = np.zeros((1, 1, 3), np.float32)
     for network, layer in ((squeezenet, "logits"), (vgg16, "pool1")):
-        with pytest.raises(ValueError, match="does not exist for a picture of 1×1: take a larger one"):
+        with pytest.raises(ValueError, match="does not exist for a picture of 1×1; take a larger one"):
             network.features(dot, [layer])
     for call in (jaxviz.saliency.gradient, jaxviz.attacks.fgsm):
         with pytest.raises(KeyError, match="no tap of a picture of this size is named 'logits'"):
@@ -283,3 +285,11 @@ def test_unexpected_errors_are_one_line_too(command, files, monkeypatch):
     shown = command("classify", "cat.png", "--debug").stderr
     assert shown.startswith("Traceback")
     assert shown.endswith("jaxviz: install it\n")
+
+
+def test_demo_without_sample_pictures_leaves_nothing(command, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage.data", None)
+    outcome = command("demo", "--out", "new")
+    assert (outcome.code, outcome.stdout) == (1, "")
+    assert outcome.stderr.endswith("pip install scikit-image\n")
+    assert not (tmp_path / "new").exists()

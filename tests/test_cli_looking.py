@@ -121,15 +121,17 @@ def test_networks_are_listed(looking):
     outcome = looking("networks")
     assert (outcome.code, outcome.stderr) == (0, "")
     for name in NETWORKS:
-        assert re.search(rf"^{name}  \(", outcome.stdout, re.MULTILINE)
+        assert len(re.findall(rf"^    {name} +(shipped|jaxviz weights fetch {name})$", outcome.stdout, re.MULTILINE)) == 1
+    papers = [line for line in outcome.stdout.splitlines() if not line.startswith(" ")]
+    assert len(papers) == len({entry.paper for entry in NETWORKS.values()})
     assert "total" not in outcome.stdout
 
 
 def test_taps_of_a_network_are_listed_in_columns(looking):
-    name, paper, header, *rows = looking("networks", "resnet18").stdout.splitlines()
-    assert name.startswith("resnet18  (")
-    assert "He, Zhang, Ren, Sun" in paper
-    assert header.split() == ["tap", "shape", "stride", "field", "centre", "parameters"]
+    paper, name, header, *rows = looking("networks", "resnet18").stdout.splitlines()
+    assert name == "    resnet18  jaxviz weights fetch resnet18"
+    assert paper.startswith("He, Zhang, Ren, Sun")
+    assert header.split() == ["tap", "shape", "stride,", "px", "field,", "px", "centre,", "px", "parameters"]
     assert len({len(row) for row in (header, *rows)}) == 1
     assert rows[0].split() == ["conv1", "112×112×64", "2", "7", "0.5", "9,408"]
     cells = {row.split()[0]: row.split()[1:] for row in rows}
@@ -173,7 +175,7 @@ def files(tmp_path, photo):
         ("filters --weights text.weights", 1, ("text.weights",)),
         ("filters --scale both", 2, ("no scale is named 'both'", "each, common")),
         ("filters --count 0", 2, ("--count", "1")),
-        ("filters --out a.txt", 2, ("a.txt has no suffix that names a format",)),
+        ("filters --out a.txt", 2, ("a.txt cannot be written as .txt; expected .png",)),
         ("filters --out none/a.png", 1, ("none/a.png cannot be written",)),
         ("filters --json none/a.json", 1, ("none/a.json cannot be written",)),
         ("activations cat.png", 2, ("--layer", "--help")),
@@ -186,7 +188,7 @@ def files(tmp_path, photo):
         ("activations cat.png --layer fire2 --size 0", 2, ("--size", "1")),
         ("activations cat.png --layer fire2 --count 0", 2, ("--count", "1")),
         ("activations cat.png --layer fire2 --max-pixels 9", 1, ("over the limit of 9", "--max-pixels")),
-        ("activations cat.png --layer fire2 --out a.txt", 2, ("a.txt has no suffix",)),
+        ("activations cat.png --layer fire2 --out a.txt", 2, ("a.txt cannot be written as .txt",)),
         ("networks vgg", 2, ("no network is named 'vgg'", "vgg16")),
         ("networks vgg16 --json none/a.json", 1, ("none/a.json cannot be written",)),
     ],

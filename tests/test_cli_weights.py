@@ -53,8 +53,8 @@ def test_list_tells_of_every_network(command, folder):
     assert outcome.stderr == f"fetched files lie in {folder}\n"
     rows = {line.split()[0]: line.split() for line in outcome.stdout.splitlines()[1:]}
     assert set(rows) == set(NETWORKS)
-    assert rows["vgg16"][1:] == ["shipped", "29.4", "-", "CC-BY-4.0", "timm/vgg16.tv_in1k"]
-    assert rows["alexnet"][1:] == ["to", "fetch", "244.4", "1000", "BSD-3-Clause", "download.pytorch.org"]
+    assert rows["vgg16"][1:] == ["shipped", "29.4", "float16", "-", "CC-BY-4.0", "timm/vgg16.tv_in1k"]
+    assert rows["alexnet"][1:] == ["to", "fetch", "244.4", "-", "1000", "BSD-3-Clause", "download.pytorch.org"]
     found = json.loads(command("weights", "list", "--json", "-").stdout)
     assert found["folder"] == str(folder)
     assert found["networks"]["vgg16"]["state"] == "shipped"
@@ -207,10 +207,11 @@ def test_verify_says_what_it_can_of_other_files(command, file, tmp_path, small):
         f"{file}: sha256 begins as the file's name ends: right\n",
     )
     save_file(small, tmp_path / "other.safetensors")
-    assert (
-        "52 arrays of safetensors; network unknown: right"
-        in command("weights", "verify", "other.safetensors").stdout
-    )
+    found = command("weights", "verify", "other.safetensors").stdout
+    assert f"finite numbers in 52 arrays, names and shapes of {NAME}: right" in found
+    save_file({"a": np.ones(1, np.float32)}, tmp_path / "strange.safetensors")
+    found = command("weights", "verify", "strange.safetensors").stdout
+    assert "finite numbers in 1 arrays, of no network that is known here: right" in found
     save_file({"a": np.array([np.nan], np.float32)}, tmp_path / "nan.safetensors")
     assert command("weights", "verify", "nan.safetensors").code == 1
     file.rename(tmp_path / "some-00000000.pth")

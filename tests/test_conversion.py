@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxviz import WeightsError
+from jaxviz import WeightsError, networks
 from jaxviz.networks import NETWORKS, conversion, naming, parameter_shapes
 from jaxviz.networks.formats import Tensor, WeightFile
 from jaxviz.networks.preprocessing import CAFFE, SYMMETRIC, TORCHVISION
+from jaxviz.networks.rewriting import rewrite
 
 CONVENTIONS = {
     convention.name: convention for convention in conversion.CONVENTIONS if convention.layout != "OIHW"
@@ -244,6 +245,25 @@ def test_files_for_another_network_are_refused(other):
     arrays = in_convention(drawn("resnet18"), "resnet18", "torchvision")
     with pytest.raises(WeightsError, match="not this network's"):
         converted(arrays, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "convention", "said"),
+    [
+        ("resnet18", "torchvision", "resnet18"),
+        ("resnet50", "torchvision", "resnet50"),
+        ("resnet50_caffe", "keras", "resnet50_caffe"),
+        ("vgg13_classifier", "timm", "vgg13 or vgg13_classifier"),
+        ("squeezenet1_0", "jaxviz", "squeezenet1_0"),
+    ],
+)
+def test_the_network_whose_weights_a_file_holds_is_named(name, convention, said, tmp_path):
+    path = tmp_path / "some.npz"
+    np.savez(path, **in_convention(drawn(name), name, convention))
+    with pytest.raises(WeightsError, match=f"not this network's.*; these are weights of {said}$"):
+        networks.load("resnet34", weights=path)
+    with pytest.raises(WeightsError, match=f"; these are weights of {said}$"):
+        rewrite(path, "alexnet", tmp_path / "out.safetensors")
 
 
 @pytest.mark.parametrize(

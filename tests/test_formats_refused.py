@@ -120,7 +120,7 @@ def test_missing_packages_say_how_to_get_them(tmp_path, monkeypatch, package, wr
     write(tmp_path / "a", TENSORS)
     monkeypatch.setitem(sys.modules, package, None)
     assert package == "onnx" or importlib.util.find_spec(package) is None
-    refused(tmp_path / "a", f"pip install 'jaxviz-vision[{'keras' if package == 'h5py' else 'onnx'}]'")
+    refused(tmp_path / "a", f"pip install {package}")
 
 
 def test_links_and_what_is_no_file(tmp_path):

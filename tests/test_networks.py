@@ -122,6 +122,13 @@ def test_a_fully_connected_classifier_names_the_size_it_needs():
     assert jax.eval_shape(features, params, jnp.zeros((224, 224, 3)))["logits"].shape == (1000,)
 
 
+def test_shown_in_a_line(vgg16, squeezenet):
+    assert repr(vgg16) == "Network('vgg16', 31 layers, 14,714,688 parameters, no classifier)"
+    assert repr(squeezenet) == "Network('squeezenet1_1', 37 layers, 1,235,496 parameters, 1000 classes)"
+    shapes = jax.eval_shape(lambda network: network, vgg16)
+    assert repr(shapes) == repr(vgg16)
+
+
 def test_unused_taps_cost_nothing(vgg16):
     image = jnp.zeros((64, 64, 3))
 

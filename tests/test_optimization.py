@@ -120,6 +120,14 @@ def test_a_start_that_is_not_finite_is_reported():
     assert not jaxviz.minimize(quadratic(), START.at[0].set(jnp.nan), steps=5).finite
 
 
+def test_a_solution_is_shown_in_a_line():
+    found = jaxviz.minimize(Quadratic(jnp.zeros(5), jnp.zeros(())), jnp.ones(5), steps=3)
+    shown = repr(found)
+    assert shown.startswith("Solution(value=float32[5], evaluations=3, lowest loss=")
+    assert "\n" not in shown
+    assert "lowest loss=inf" in repr(jaxviz.minimize(Quadratic(jnp.zeros(5), jnp.zeros(())), jnp.ones(5), steps=0))
+
+
 def test_no_step_returns_the_start_moved_into_the_set():
     found = jaxviz.minimize(quadratic(), START, steps=0)
     np.testing.assert_array_equal(found.value, START)

@@ -12,9 +12,9 @@ from golden import drawing
 from safetensors.numpy import save_file
 
 import jaxviz
-from jaxviz.networks import NETWORKS, conversion, naming, parameter_shapes
+from jaxviz.networks import NETWORKS, conversion, naming, parameter_shapes, primitives
 from jaxviz.networks.formats import Tensor, open_file
-from jaxviz.networks.layers import PRECISIONS
+from jaxviz.networks.layers import POOLINGS, PRECISIONS
 
 GOLDEN = dict(np.load(Path(__file__).parent / "golden" / "networks.npz"))
 LOGIT = 3
@@ -118,12 +118,13 @@ def check_float32_gradients(gradients, network):
     # Rounding decides one ReLU or pooling among millions otherwise, and what that unit sees moves. Measured on
     # resnet101: where no decision differs from float64's the gradient is off by 2e-6, where one to three do, by
     # 4e-3 to 5e-2; PyTorch's own float32 is off by 2e-2 for vgg19_bn. Which pictures are spared depends on the
-    # machine. So all must be near, and on one of them at least half of the entries within 1e-4.
+    # machine. So all must be near, and on one of them at least half of the entries within 1e-4; the test below,
+    # where float64 has decided, is strict.
     medians = []
     for i, gradient in enumerate(gradients):
         _, index, value, norm = expected(network, f"gradient{i}")
         errors = np.abs(np.asarray(gradient, np.float64).ravel()[index] - value)
-        assert np.linalg.norm(errors) < 5e-2 * np.linalg.norm(value)
+        assert np.linalg.norm(errors) < 0.2 * np.linalg.norm(value)
         medians.append(np.median(errors) / (norm / np.sqrt(gradient.size)))
     assert min(medians) < 1e-4, medians
 
@@ -151,6 +152,72 @@ def test_float64(network, folder, monkeypatch):
     monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))
     with jax.enable_x64(True):
         check_network(network, in_float64(loaded(network, folder)), 1e-10, check_float64_gradients)
+
+
+class Decisions:
+    """Which units of a network are on and which of a window wins: found by one evaluation, used by another."""
+
+    def __init__(self, known=None):
+        self.known, self.found = known, []
+
+    def relu(self, x):
+        if self.known is None:
+            self.found.append(x > 0)
+            return jax.nn.relu(x)
+        return jnp.where(next(self.known), x, 0)
+
+    def max_pool(self, x, window, stride, ceil=False, padding=0):
+        margins = [(*margin, 0) for margin in primitives._margins(x, window, stride, ceil, padding)]
+        low = -np.inf if self.known is None else 0
+        x = jax.lax.pad(x, jnp.asarray(low, x.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
+        rows, columns = ((size - window) // stride + 1 for size in x.shape[1:3])
+        candidates = jnp.stack(
+            [
+                x[:, i : i + (rows - 1) * stride + 1 : stride, j : j + (columns - 1) * stride + 1 : stride]
+                for i in range(window)
+                for j in range(window)
+            ]
+        )
+        if self.known is None:
+            self.found.append(candidates.argmax(0).astype(jnp.int8))
+            return candidates.max(0)
+        return jnp.take_along_axis(candidates, next(self.known)[None].astype(jnp.int32), 0)[0]
+
+
+def decided(model, picture, monkeypatch):
+    """Returns every decision of a network in the order in which they are made."""
+
+    def run(model, picture):
+        decisions = Decisions()
+        monkeypatch.setitem(POOLINGS, "max", decisions.max_pool)
+        dataclasses.replace(model, relu=decisions.relu).features(picture, ["logits"])
+        return decisions.found
+
+    return jax.jit(run)(model, picture)
+
+
+def gradient_as_decided(model, picture, found, monkeypatch):
+    def score(picture, model, found):
+        decisions = Decisions(iter(found))
+        monkeypatch.setitem(POOLINGS, "max", decisions.max_pool)
+        network = dataclasses.replace(model, relu=decisions.relu)
+        result = network.features(picture, ["logits"])["logits"][LOGIT]
+        assert next(decisions.known, None) is None
+        return result
+
+    return jax.jit(jax.grad(score))(picture, model, found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [*QUICK, *SLOW])
+def test_float32_where_float64_has_decided(network, folder, monkeypatch):
+    model, picture = loaded(network, folder), drawing.picture(network, 0)
+    monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))
+    with jax.enable_x64(True):
+        found = decided(in_float64(model), jnp.asarray(picture, jnp.float64), monkeypatch)
+    found = [np.asarray(each) for each in found]
+    gradient = gradient_as_decided(model, jnp.asarray(picture, jnp.float32), found, monkeypatch)
+    check(gradient, network, "gradient0", 1e-4)
 
 
 @pytest.mark.data

@@ -30,13 +30,22 @@ def test_heat_map_of_zeros_is_black():
     assert render.heat_map(np.zeros((3, 4), np.float32)).max() < 0.02
 
 
-@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
-def test_overlay_mixes_the_grey_picture_and_its_map(strength):
-    picture, values = RANDOM.random((5, 6, 3), np.float32), RANDOM.random((5, 6), np.float32)
-    grey = picture.mean(-1, keepdims=True)
-    mixed = render.overlay(picture, values, strength=strength)
+def test_overlay_covers_the_grey_picture_where_values_are_large():
+    picture, values = RANDOM.random((5, 6, 3), np.float32), np.zeros((5, 6), np.float32)
+    values[1, 2], values[3, 4] = 1.0, 0.25
+    mixed = render.overlay(picture, values, percentile=100)
     assert mixed.dtype == np.float32
-    np.testing.assert_allclose(mixed, (1 - strength) * grey + strength * render.heat_map(values), atol=1e-6)
+    grey = np.broadcast_to(picture.mean(-1, keepdims=True), picture.shape).copy()
+    colors = render.heat_map(values, percentile=100)
+    for at in ((1, 2), (3, 4)):
+        grey[at] = (1 - values[at]) * grey[at] + values[at] * colors[at]
+    np.testing.assert_allclose(mixed, grey, atol=1e-6)
+
+
+def test_overlay_of_zeros_is_the_grey_picture():
+    picture = RANDOM.random((5, 6, 3), np.float32)
+    shown = render.overlay(picture, np.zeros((5, 6), np.float32))
+    np.testing.assert_allclose(shown, picture.mean(-1, keepdims=True).repeat(3, -1), atol=1e-6)
 
 
 def test_difference_is_enlarged_around_grey_and_clipped():

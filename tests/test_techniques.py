@@ -62,6 +62,8 @@ class TestSaliency:
             saliency.gradient(vgg16, cats[0], CAT)
         with pytest.raises(ValueError, match="target is 1000; expected at least 0 and at most 999"):
             saliency.gradient(squeezenet, cats[0], 1000)
+        with pytest.raises(ValueError, match=r"such as network\.labels\.index\('Egyptian cat'\)"):
+            saliency.gradient(squeezenet, cats[0], "Egyptian cat")
         with pytest.raises(ValueError, match=r"target is 1\.5; expected one integer"):
             saliency.gradient(squeezenet, cats[0], 1.5)
         with pytest.raises(ValueError, match=r"values in \[0, 255\]"):

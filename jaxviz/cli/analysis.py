@@ -95,7 +95,7 @@ def saliency(
     _record_classes(session, top(model, scores))
     raw = out.suffix.lower() in images.ARRAY_SUFFIXES
     shown = render.overlay(pixels, values) if overlay else render.heat_map(values)
-    images.write(out, values if raw else shown)
+    session.write(out, values if raw else shown)
     session.finish()
 
 
@@ -137,13 +137,17 @@ def attack(
         json_path=json,
     )
     pixels = _square(picture, size, max_pixels)
+    raw = out.suffix.lower() in images.ARRAY_SUFFIXES
+    if not raw:  # ε is counted from a picture that the file can hold
+        pixels = images.to_bytes(pixels) / np.float32(255)
     model = jaxviz.load(network, weights=weights)
     scores = class_scores(model, pixels)
     before = top(model, scores)
     leave = before[0]["index"] if label is None else class_index(model, label, "--label")
     reach = None if target is None else class_index(model, target, "--target")
     attacked = session.timed(lambda: jaxviz.attacks.fgsm(model, pixels, leave, epsilon=bound, target=reach))
-    written = _written(out, np.asarray(attacked))
+    session.write(out, np.asarray(attacked))
+    written = np.asarray(attacked) if raw else images.read(out)
     after = top(model, class_scores(model, written))
     session.record["settings"] |= {"label": leave, "target": reach}
     session.record["labels"] = {
@@ -159,13 +163,8 @@ def attack(
     session.record["notes"] = notes
     for note in notes:
         session.say(note)
-    images.write(beside, render.difference(pixels, written))
+    session.write(beside, render.difference(pixels, written))
     session.finish()
-
-
-def _written(out: Path, attacked: np.ndarray) -> np.ndarray:
-    images.write(out, attacked)
-    return attacked if out.suffix.lower() in images.ARRAY_SUFFIXES else images.read(out)
 
 
 def _notes(after: int, exact: int, leave: int, reach: int | None, distance: float, bound: float) -> list[str]:
@@ -179,6 +178,7 @@ def _notes(after: int, exact: int, leave: int, reach: int | None, distance: floa
         notes.append(f"{lost}; {remedy}")
     if distance > bound + 1e-6:
         notes.append(
-            f"the file's rounding leaves the ball: {distance:.5f} is over ε = {bound:.5f}; write .npy"
+            f"as written, a value moved by {distance:.5f}, more than ε = {bound:.5f}; "
+            "write .png with a multiple of 1/255, or .npy"
         )
     return notes

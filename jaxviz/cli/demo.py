@@ -16,6 +16,7 @@ from jaxviz.report import Section, write_page
 from jaxviz.techniques import inversion, style, texture
 
 EPSILON = 2 / 255
+CAT = "chelsea"
 
 
 def demo(
@@ -27,6 +28,7 @@ def demo(
     debug: options.Debug = False,
 ) -> None:
     """Run every technique on sample pictures and show them in one page."""
+    samples.photograph(CAT)  # without it there is no demo, nor its folder
     with images.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     settings = {"command": "demo", "out": out, "steps": steps}
@@ -69,12 +71,12 @@ def demo(
 
 
 def _saliency(session: Session, network: jaxviz.Network) -> Section:
-    picture = images.fit_square(samples.photograph("chelsea"), 224)
+    picture = images.fit_square(samples.photograph(CAT), 224)
     best = top(network, class_scores(network, picture))[0]
     values = np.asarray(session.timed(lambda: jaxviz.saliency.gradient(network, picture, best["index"])))
     facts: dict[str, Any] = {
         "network": network.name,
-        "picture": "chelsea",
+        "picture": CAT,
         "class": best["label"],
         "score": best["score"],
     }
@@ -113,7 +115,7 @@ def _attack(session: Session, network: jaxviz.Network) -> Section:
 
 
 def _inversion(session: Session, network: jaxviz.Network, steps: int) -> Section:
-    picture = images.fit_square(samples.photograph("chelsea"), 192)
+    picture = images.fit_square(samples.photograph(CAT), 192)
     solution = session.solved(
         lambda on_chunk: inversion.invert(network, picture, layer="relu3_3", steps=steps, on_chunk=on_chunk),
         steps,
@@ -126,7 +128,7 @@ def _inversion(session: Session, network: jaxviz.Network, steps: int) -> Section
         "x* = argmin ‖Φ(x) − Φ(x₀)‖²/‖Φ(x₀)‖² + λ TV(x)",
         "Mahendran, Vedaldi. Understanding Deep Image Representations by Inverting Them. CVPR 2015.",
         {"input": picture, "result": found, "loss": render.loss_plot(solution.losses)},
-        {"network": network.name, "picture": "chelsea", "layer": "relu3_3", "PSNR, dB": psnr}
+        {"network": network.name, "picture": CAT, "layer": "relu3_3", "PSNR, dB": psnr}
         | _run_facts(session, solution),
     )
 

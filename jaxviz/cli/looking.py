@@ -59,15 +59,15 @@ def filters(
     count = min(total, count or (total if colored else grids.READABLE))
     session.record["settings"] |= {"layer": layer, "count": count}
     session.record["shape"] = list(kernels.shape)
-    caption = f"{network} {layer}: {_part(count, total)} filters of {height}x{width}"
+    caption = f"{network}, {layer}: {_part(count, total)} filters of {height}x{width}"
     if out.suffix.lower() in images.ARRAY_SUFFIXES:
-        images.write(out, kernels)
+        session.write(out, kernels)
     elif colored:
         caption += "; grey is 0"
-        images.write(out, grids.color_filters(kernels[:count], scale=scale, caption=caption))
+        session.write(out, grids.color_filters(kernels[:count], scale=scale, caption=caption))
     else:
         caption += f", each over {_part(min(inputs, grids.READABLE), inputs)} channels; grey is 0"
-        images.write(out, grids.kernel_blocks(kernels, count=count, scale=scale, caption=caption))
+        session.write(out, grids.kernel_blocks(kernels, count=count, scale=scale, caption=caption))
     session.finish()
 
 
@@ -118,11 +118,11 @@ def activations(
         {"index": int(c), "strength": float(strength[c]), "maximum": float(maps[..., c].max())} for c in shown
     ]
     if out.suffix.lower() in images.ARRAY_SUFFIXES:
-        images.write(out, maps)
+        session.write(out, maps)
     else:
         which = "all" if len(shown) == len(order) else f"strongest {len(shown)} of"
-        caption = f"{network} {layer}: {which} {len(order)} channels, by the mean of their positive part"
-        images.write(out, grids.activation_maps(maps, shown, caption=caption))
+        caption = f"{network}, {layer}: {which} {len(order)} channels, by the mean of their positive part"
+        session.write(out, grids.activation_maps(maps, shown, caption=caption))
     session.finish()
 
 
@@ -151,11 +151,21 @@ def networks(
         record[name] |= _facts(structure(NETWORKS[name].architecture))
     session.record["networks"] = record
     if json != "-":
-        for each, facts in record.items():
-            typer.echo(f"{each}  ({facts['weights']})\n    {facts['paper']}")
-            if "taps" in facts:
-                typer.echo(_table(facts))
+        for paper, names in _by_paper(record).items():
+            typer.echo(paper)
+            widest = max(map(len, names))
+            for each in names:
+                typer.echo(f"    {each.ljust(widest)}  {record[each]['weights']}")
+        if name is not None:
+            typer.echo(_table(record[name]))
     session.finish()
+
+
+def _by_paper(record: dict[str, Any]) -> dict[str, list[str]]:
+    papers: dict[str, list[str]] = {}
+    for name, facts in record.items():
+        papers.setdefault(facts["paper"], []).append(name)
+    return papers
 
 
 def _facts(built: Structure) -> dict[str, Any]:
@@ -173,7 +183,7 @@ def _facts(built: Structure) -> dict[str, Any]:
 
 
 def _table(facts: dict[str, Any]) -> str:
-    rows = [("tap", "shape", "stride", "field", "centre", "parameters")]
+    rows = [("tap", "shape", "stride, px", "field, px", "centre, px", "parameters")]
     for tap, fact in facts["taps"].items():
         shape = "×".join(map(str, fact["shape"]))
         pairs = [_pair(fact[kind]) for kind in ("stride", "field", "center")]

@@ -55,6 +55,7 @@ class Session:
         self.json_path = json_path
         self.record: dict[str, Any] = {"settings": {k: _plain(v) for k, v in settings.items()}}
         self.interrupted = False
+        self.written: list[Path] = []
         outputs: list[str | Path] = [path for path in pictures if path is not None]
         for path in outputs:
             images.checked_suffix(path)
@@ -69,6 +70,11 @@ class Session:
         """Prints a line to stderr unless quiet."""
         if not self.quiet:
             print(text, file=sys.stderr)  # noqa: T201
+
+    def write(self, path: Path, values: np.ndarray) -> None:
+        """Writes a picture, or the numbers themselves, as `images.write` does; a terminal is told at the end."""
+        images.write(path, values)
+        self.written.append(path)
 
     def timed(self, call: Callable[[], T]) -> T:
         """Returns `call()`, run twice: the first run compiles, the second is what it costs."""
@@ -128,6 +134,8 @@ class Session:
             else:
                 with images.atomically(self.json_path) as temporary:
                     temporary.write_text(text, encoding="utf-8")
+        if self.written and sys.stderr.isatty():
+            self.say(f"wrote {', '.join(map(str, self.written))}")
         if self.interrupted:
             raise Stopped("interrupted; the best so far was written")
 

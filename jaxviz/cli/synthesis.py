@@ -271,7 +271,7 @@ def _height_width(text: str, exemplar: images.Picture) -> tuple[int, int]:
 
 
 def _deliver(session: Session, solution: Solution, out: Path, plot: Path | None) -> None:
-    images.write(out, np.asarray(solution.value))
+    session.write(out, np.asarray(solution.value))
     if plot is not None:
-        images.write(plot, render.loss_plot(solution.losses) / np.float32(255))
+        session.write(plot, render.loss_plot(solution.losses) / np.float32(255))
     session.finish()

@@ -1,9 +1,9 @@
 """Commands for weight files: what there is, fetching, checking, converting. `jaxviz weights --help`."""
 
+import contextlib
 import sys
 import urllib.parse
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from jaxviz._checks import known
 from jaxviz.cli import options
 from jaxviz.cli.session import Failure, Session, Stopped
 from jaxviz.networks import NETWORKS, WeightsError, checkpoints, fetched
+from jaxviz.networks.formats import open_file
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and convert weights.")
 
@@ -34,10 +35,10 @@ def list_(
     session.record["folder"] = str(fetched.folder())
     session.record["networks"] = {row.pop("network"): row for row in rows}
     if json != "-":
-        cells = [("network", "state", "MB", "classes", "licence", "published")]
+        cells = [("network", "state", "MB", "numbers", "classes", "licence", "published")]
         for name, row in session.record["networks"].items():
             size, classes = f"{row['megabytes']:,.1f}", str(row["classes"] or "-")
-            cells.append((name, row["state"], size, classes, row["license"], row["published"]))
+            cells.append((name, row["state"], size, row["dtype"], classes, row["license"], row["published"]))
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for row in cells:
             typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -49,7 +50,7 @@ def _row(name: str) -> dict[str, Any]:
     from jaxviz.networks.fetching.sources import SOURCES
 
     source, shipped = SOURCES.get(name), checkpoints.manifest().get(name)
-    row: dict[str, Any] = {"network": name, "state": "to fetch", "license": "", "published": "-"}
+    row: dict[str, Any] = {"network": name, "state": "to fetch", "license": "", "published": "-", "dtype": "-"}
     row["classes"] = getattr(NETWORKS[name].architecture, "classes", None)
     row["megabytes"] = 0.0
     if source is not None:
@@ -63,9 +64,11 @@ def _row(name: str) -> dict[str, Any]:
     path = found and found[0]
     if shipped:
         path = checkpoints.folder() / shipped["file"]
-        row |= {"state": "shipped", "license": shipped["license"]}
+        row |= {"state": "shipped", "license": shipped["license"], "dtype": shipped["dtype"]}
     elif found:
         row["state"] = "fetched" if found[1] else "converted"
+        with contextlib.suppress(WeightsError):
+            row["dtype"] = open_file(found[0]).metadata.get("dtype", "-")
     if path and not path.is_file():
         row["state"] = "missing"
     elif path:
@@ -93,7 +96,7 @@ def fetch(
     settings = {"command": "weights fetch", "network": name, "mirror": mirror, "force": force}
     session = Session(settings, quiet=quiet, no_cache=True, json_path=json)
     if not mirror and name in SOURCES and SOURCES[name].hub and not hub.installed():
-        session.say('takes the mirror; for parts of files of the hub: pip install "jaxviz-vision[hub]"')
+        session.say('takes the mirror; for parts of files of the hub: pip install huggingface_hub')
     if force and name in checkpoints.manifest():
         session.say(f"{name} is shipped, and commands go on to use that; give the fetched file as --weights")
     before = _record_or_none(name)
@@ -119,7 +122,7 @@ def _record_or_none(name: str) -> dict[str, Any] | None:
         return None
 
 
-@contextmanager
+@contextlib.contextmanager
 def _progress(session: Session, name: str) -> Iterator[Callable[[int, int | None], None]]:
     columns = (
         rich.progress.TextColumn("{task.description}"),

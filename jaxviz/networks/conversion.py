@@ -22,6 +22,10 @@ KERAS_EPSILON = 1.001e-5
 """The ε of normalization in Keras Applications, where ours and torchvision's is 1e-5."""
 
 
+class MismatchError(WeightsError):
+    """A sound file with other names or shapes than the network's."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Convention:
     """How a library names and lays out weights.
@@ -112,7 +116,7 @@ def plan(file: WeightFile, architecture: nn.Module) -> Plan:
     """Returns how to read a file as the weights of an architecture; reads no array.
 
     Raises:
-      WeightsError: If names or shapes are not this network's; lists what is missing and what is too much.
+      MismatchError: If names or shapes are not this network's; lists what is missing and what is too much.
     """
     tensors = {_spelled(name): t for name, t in file.tensors.items() if not _of_training_alone(name)}
     convention = max(CONVENTIONS, key=lambda c: _matches(tensors, architecture, c))
@@ -213,7 +217,7 @@ class _Matching:
         known = self.used | self._head()
         spare = [f"{n} {list(t.shape)}" for n, t in self.tensors.items() if n not in known]
         if missing or spare:
-            raise WeightsError(
+            raise MismatchError(
                 f"{self.file.path}: the weights are not this network's; "
                 f"in the network and not in the file: {_listed(missing)}; "
                 f"in the file and not in the network: {_listed(spare)}"

@@ -36,6 +36,11 @@ class Network:
     labels: tuple[str, ...] = static(default=())
     relu: Relu = static(default=jax.nn.relu)
 
+    def __repr__(self) -> str:
+        count = sum(getattr(leaf, "size", 0) for leaf in jax.tree.leaves(self.params))
+        classes = "no classifier" if self.classes is None else f"{self.classes} classes"
+        return f"Network({self.name!r}, {len(self.layers)} layers, {count:,} parameters, {classes})"
+
     def features(self, image: Image, layers: Sequence[str] | None = None) -> Taps:
         """Returns the activations of one image at named layers.
 
@@ -57,9 +62,10 @@ class Network:
             if layer not in taps:
                 known(layer, self.layers, f"layer of {self.name or 'this network'}")
                 h, w = image.shape[:2]
+                dense = hasattr(self.architecture, "head_size") and len(self.shapes[layer]) == 1
+                remedy = "take 224×224, which its classifier needs" if dense else "take a larger one"
                 raise ValueError(
-                    f"layer {layer!r} of {self.name} does not exist for a picture of {h}×{w}: "
-                    "take a larger one, or 224×224 for a fully connected classifier"
+                    f"layer {layer!r} of {self.name} does not exist for a picture of {h}×{w}; {remedy}"
                 )
         return {layer: taps[layer][0] for layer in wanted}
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from jaxviz._checks import known
 from jaxviz.networks import checkpoints, conversion
 from jaxviz.networks.formats import WeightsError, open_file
-from jaxviz.networks.zoo import NETWORKS
+from jaxviz.networks.zoo import NETWORKS, told_whose
 
 DTYPES = ("float32", "float16", "as-is")
 
@@ -42,7 +42,8 @@ def rewrite(
     if dtype is not None:
         known(dtype, DTYPES, "type of numbers")
     file = open_file(source)
-    plan, preprocessing = checkpoints.planned(file, network, NETWORKS[network].architecture)
+    with told_whose(source):
+        plan, preprocessing = checkpoints.planned(file, network, NETWORKS[network].architecture)
     flat = {name: _typed(source, name, value, dtype) for name, value in plan.arrays()}
     types = sorted({str(value.dtype) for value in flat.values()})
     said = {

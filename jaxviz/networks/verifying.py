@@ -12,7 +12,7 @@ import numpy as np
 from jaxviz.networks import checkpoints, fetched
 from jaxviz.networks.formats import WeightsError, open_file
 from jaxviz.networks.network import Network, compiled_features
-from jaxviz.networks.zoo import NETWORKS
+from jaxviz.networks.zoo import NETWORKS, fitting
 
 SMALLEST, LARGEST = 1e-6, 1e6
 """Bounds of the root mean square of a tap; those of trained networks lie within 1e-3 and 1e4."""
@@ -121,9 +121,10 @@ def verify_file(path: Path, where: Path | None = None) -> Verdict:
     for tensor_name, tensor in file.tensors.items():
         if not np.isfinite(tensor.read().astype(np.float64)).all():
             return Verdict(path, None, "finite numbers", f"NaN or infinite ones in {tensor_name}")
-    return Verdict(
-        path, None, f"finite numbers in {len(file.tensors)} arrays of {file.format}; network unknown"
-    )
+    found = fitting(file)
+    whose = f"names and shapes of {' or '.join(found)}" if found else "of no network that is known here"
+    said = f"finite numbers in {len(file.tensors)} arrays, {whose}"
+    return Verdict(path, found[0] if len(found) == 1 else None, said)
 
 
 def _is_ours(path: Path) -> bool:

@@ -1,6 +1,8 @@
 """The table of known networks, and `load`, which makes one ready for use."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import flax.linen as nn
@@ -11,8 +13,9 @@ from jaxviz._checks import known
 from jaxviz._typing import Key
 from jaxviz.networks import checkpoints, fetched
 from jaxviz.networks.alexnet import ALEXNET
-from jaxviz.networks.checkpoints import WeightsError
+from jaxviz.networks.conversion import MismatchError
 from jaxviz.networks.densenet import DENSENET121
+from jaxviz.networks.formats import WeightFile, WeightsError, open_file
 from jaxviz.networks.googlenet import GOOGLENET
 from jaxviz.networks.layers import POOLINGS, PRECISIONS
 from jaxviz.networks.network import Network
@@ -107,10 +110,32 @@ def load(
         path, expected_hash = _kept(name)
     else:
         path, expected_hash = Path(weights), None
-    params, architecture, preprocessing = checkpoints.read(
-        path, name, architecture, expected_hash=expected_hash
-    )
+    with told_whose(path):
+        params, architecture, preprocessing = checkpoints.read(
+            path, name, architecture, expected_hash=expected_hash
+        )
     return Network(params, architecture, preprocessing, name, _labels(architecture))
+
+
+def fitting(file: WeightFile) -> list[str]:
+    """Returns the known networks whose weights a file holds, by names and shapes."""
+    found = []
+    for name, entry in NETWORKS.items():
+        with contextlib.suppress(WeightsError):
+            checkpoints.planned(file, name, entry.architecture)
+            found.append(name)
+    return found
+
+
+@contextlib.contextmanager
+def told_whose(path: Path) -> Iterator[None]:
+    """Adds to the error of a file that is another network's which one that is, if it is known."""
+    try:
+        yield
+    except MismatchError as error:
+        if names := fitting(open_file(path)):
+            raise MismatchError(f"{error}; these are weights of {' or '.join(names)}") from error
+        raise
 
 
 def _kept(name: str) -> tuple[Path, str | None]:

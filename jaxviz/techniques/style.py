@@ -89,11 +89,8 @@ def problem(
     beta = number(style_weight, "style_weight", 0)
     if concrete(alpha + beta) and alpha + beta == 0:
         raise ValueError("content_weight and style_weight are both zero; give one above zero")
-    content_layers = layer_weights(
-        network, dict.fromkeys(CONTENT_LAYERS, 1.0) if content_weights is None else content_weights
-    )
-    equal = dict.fromkeys(STYLE_LAYERS, 1 / len(STYLE_LAYERS))
-    style_layers = layer_weights(network, equal if style_weights is None else style_weights)
+    content_layers = layer_weights(network, content_weights, CONTENT_LAYERS)
+    style_layers = layer_weights(network, style_weights, STYLE_LAYERS)
     # One program for both serves content and style of equal size.
     wanted = tuple(sorted({*content_layers, *style_layers}))
     content_taps = compiled_features(network, content, wanted)

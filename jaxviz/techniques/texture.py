@@ -63,9 +63,7 @@ def problem(
     known(kind, GRAMS, "kind of Gram matrix")
     exemplar = checked_image(exemplar, "exemplar")
     height, width = _checked_size((exemplar.shape[0], exemplar.shape[1]) if size is None else size)
-    weights = layer_weights(
-        network, {layer: 1 / len(LAYERS) for layer in LAYERS} if weights is None else weights
-    )
+    weights = layer_weights(network, weights, LAYERS)
     taps = compiled_features(network, exemplar, tuple(weights))
     noise = jax.random.normal(jax.random.key(0) if key is None else key, (height, width, 3))
     box = constraints.box()
@@ -109,8 +107,20 @@ def synthesize(
     return minimize(posed, start, steps=steps, optimizer=optimizer, on_chunk=on_chunk)
 
 
-def layer_weights(network: Network, weights: Mapping[str, Number]) -> dict[str, Number]:
-    """Returns weights per layer, checked: each layer exists, and not all weights are zero."""
+def layer_weights(
+    network: Network, weights: Mapping[str, Number] | None, usual: tuple[str, ...]
+) -> dict[str, Number]:
+    """Returns weights per layer, checked: each layer exists, and not all weights are zero.
+
+    None stands for equal weights, of sum 1, of the `usual` layers.
+    """
+    if weights is None:
+        if missing := [layer for layer in usual if layer not in network.layers]:
+            raise KeyError(
+                f"{network.name or 'this network'} has no {', '.join(missing)}: the usual layers are VGG's; "
+                f"choose layers of this network, such as {', '.join(network.layers[:4])}"
+            )
+        return dict.fromkeys(usual, 1 / len(usual))
     for layer in weights:
         known(layer, network.layers, f"layer of {network.name or 'this network'}")
     if not any(isinstance(w, jax.core.Tracer) or float(w) != 0 for w in weights.values()):

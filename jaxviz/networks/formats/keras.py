@@ -46,7 +46,7 @@ def _kind(name: str) -> str:
 def isolated(path: Path) -> dict[str, Any]:
     """Returns what HDF5's library says of a file, from a process that may hang or crash on it."""
     if importlib.util.find_spec("h5py") is None:
-        raise refusal(path, "to read HDF5", "no package h5py; pip install 'jaxviz-vision[keras]'")
+        raise refusal(path, "to read HDF5", "no package h5py; pip install h5py")
     command = [sys.executable, "-P", hdf5_worker.__file__, os.path.abspath(path)]
     # Each thread of a linear algebra library that is not used would reserve memory.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

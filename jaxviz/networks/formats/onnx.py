@@ -160,7 +160,7 @@ def read(path: Path) -> WeightFile:
     try:
         import onnx
     except ImportError as error:
-        found = "no package onnx; pip install 'jaxviz-vision[onnx]'"
+        found = "no package onnx; pip install onnx"
         raise refusal(path, "to read ONNX", found) from error
     with reading(path, "an ONNX model"):
         model = onnx.ModelProto.FromString(path.read_bytes())
