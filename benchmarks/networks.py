@@ -1,5 +1,7 @@
 """Every network, forward to the logits and the gradient of one logit with respect to the picture, 224²."""
 
+import copy
+import functools
 from pathlib import Path
 
 import jax
@@ -23,6 +25,8 @@ NAMES = (
 )
 QUICK = ("squeezenet1_1", "resnet18")
 UNIT = "one batch"
+TOGETHER = 4
+"""Images that go through a network at once where a processor's caches and memory hold no more."""
 
 
 class Batch:
@@ -47,12 +51,22 @@ def measured(name: str, images: np.ndarray, settings: Settings) -> list[dict]:
     device = workload.torch_device(settings)
     rival = None if device is None else _rival(name)
     network = jax.device_put(_ours(name, rival, settings))
+    models = {} if rival is None else _in_layouts(rival, device)
     placed = jax.device_put(images)
+    together = sorted({len(images), min(len(images), TOGETHER)}) if _on_cpu() else [len(images)]
     rows = []
     for work, ours in (("forward", _forward), ("gradient", _gradient)):
-        side = Side("jaxviz", lambda ours=ours: jax.block_until_ready(ours(network, placed)))
-        rivals = [] if rival is None else _torch_sides(rival, network, images, work, device)
-        protocol.alternate([side, *rivals], settings.rounds(5 if len(images) == 1 else 3), warmups=1)
+        side = _fastest(
+            [
+                Side(
+                    "jaxviz" + _of(count, images),
+                    lambda ours=ours, count=count: jax.block_until_ready(ours(network, placed, count)),
+                )
+                for count in together
+            ]
+        )
+        rivals = _torch_sides(models, network, images, work, device)
+        protocol.alternate([side, *rivals], settings.rounds(5 if len(images) == 1 else 3))
         agreement = None
         if rivals:
             agreement = protocol.agreement(np.asarray(side.call()), rivals[0].call().cpu().numpy())
@@ -64,17 +78,39 @@ def measured(name: str, images: np.ndarray, settings: Settings) -> list[dict]:
     return rows
 
 
-@jax.jit
-def _forward(network: Network, images: jax.Array) -> jax.Array:
-    return jax.vmap(lambda x: network.features(x, ["logits"])["logits"])(images)
+def _on_cpu() -> bool:
+    return jax.devices()[0].platform == "cpu"
 
 
-@jax.jit
-def _gradient(network: Network, images: jax.Array) -> jax.Array:
-    def score(image):
-        return network.features(image, ["logits"])["logits"][workload.LABEL]
+def _of(count: int, images: np.ndarray) -> str:
+    return "" if count == len(images) else f", {count} at a time"
 
-    return jax.vmap(jax.grad(score))(images)
+
+def _fastest(sides: list[Side]) -> Side:
+    if len(sides) == 1:
+        return sides[0]
+    name = protocol.fastest({side.name: side.timed for side in sides}, calls=1)
+    return next(side for side in sides if side.name == name)
+
+
+@functools.partial(jax.jit, static_argnames="together")
+def _forward(network: Network, images: jax.Array, together: int) -> jax.Array:
+    return _mapped(lambda x: _logits(network, x), images, together)
+
+
+@functools.partial(jax.jit, static_argnames="together")
+def _gradient(network: Network, images: jax.Array, together: int) -> jax.Array:
+    return _mapped(jax.grad(lambda x: _logits(network, x)[workload.LABEL]), images, together)
+
+
+def _logits(network: Network, image: jax.Array) -> jax.Array:
+    return network.features(image, ["logits"])["logits"]
+
+
+def _mapped(function, images: jax.Array, together: int) -> jax.Array:
+    if together == len(images):
+        return jax.vmap(function)(images)
+    return jax.lax.map(function, images, batch_size=together)
 
 
 def _ours(name: str, rival, settings: Settings) -> Network:
@@ -95,7 +131,17 @@ def _rival(name: str):
     return torchvision_models.model(name)
 
 
-def _torch_sides(rival, network: Network, images: np.ndarray, work: str, device: str) -> list[Side]:
+def _in_layouts(rival, device: str) -> dict:
+    from benchmarks.peers import torch_gatys as peer
+
+    return {
+        name: copy.deepcopy(rival).to(device, memory_format=layout) for name, layout in peer.LAYOUTS.items()
+    }
+
+
+def _torch_sides(models, network: Network, images: np.ndarray, work: str, device: str | None) -> list[Side]:
+    if not models:
+        return []
     import torch
 
     from benchmarks.peers import torch_gatys as peer
@@ -103,28 +149,33 @@ def _torch_sides(rival, network: Network, images: np.ndarray, work: str, device:
     expects = network.preprocessing
     mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (expects.mean, expects.std))
 
-    def side(name: str, layout) -> Side:
-        placed = peer.tensor(images, device, layout)
-
-        def prepare():
-            rival.to(device, memory_format=layout)
+    def side(name: str, count: int) -> Side:
+        layout = peer.LAYOUTS[name]
+        parts = [peer.tensor(images[i : i + count], device, layout) for i in range(0, len(images), count)]
 
         def forward(x):
-            return rival(((x - mean) / std).contiguous(memory_format=layout))
+            return models[name](((x - mean) / std).contiguous(memory_format=layout))
 
-        def call():
+        def one(part):
             if work == "forward":
                 with torch.no_grad():
-                    result = forward(placed)
-            else:
-                x = placed.detach().requires_grad_()
-                result = torch.autograd.grad(forward(x)[:, workload.LABEL].sum(), x)[0].permute(0, 2, 3, 1)
+                    return forward(part)
+            x = part.detach().requires_grad_()
+            return torch.autograd.grad(forward(x)[:, workload.LABEL].sum(), x)[0].permute(0, 2, 3, 1)
+
+        def call():
+            result = torch.cat([one(part) for part in parts]) if len(parts) > 1 else one(parts[0])
             peer.synchronize(device)
             return result
 
-        return Side(f"torchvision, {name}", call, prepare=prepare)
+        return Side(f"torchvision, {name}{_of(count, images)}", call)
 
-    return [side(name, layout) for name, layout in peer.LAYOUTS.items()]
+    whole = {name: side(name, len(images)) for name in models}
+    if not _on_cpu() or len(images) <= TOGETHER:
+        return list(whole.values())
+    fastest = _fastest(list(whole.values()))
+    name = next(name for name in whole if whole[name] is fastest)
+    return [fastest, side(name, len(images) // 2)]
 
 
 SINGLE, SIXTEEN = Batch(1), Batch(16)

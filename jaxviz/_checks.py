@@ -61,7 +61,7 @@ def number(value: Number, name: str, low: float | int = -np.inf, high: float | i
     return jnp.asarray(value, jnp.float32)
 
 
-def index(value: Number, name: str, count: int | None = None) -> Array:
+def index(value: Number | str, name: str, count: int | None = None) -> Array:
     """Returns an int32 scalar; raises ValueError unless it is an integer in [0, `count`)."""
     if isinstance(value, str):
         raise ValueError(f"{name} is {value!r}; expected an index, such as network.labels.index({value!r})")

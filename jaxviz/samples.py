@@ -19,7 +19,7 @@ def photograph(name: str) -> Picture:
     try:
         import skimage.data
     except ImportError as error:
-        raise ImportError('sample pictures need scikit-image: pip install scikit-image') from error
+        raise ImportError("sample pictures need scikit-image: pip install scikit-image") from error
     picture = getattr(skimage.data, name)()
     picture = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture[..., :3]
     return (picture / 255).astype(np.float32)

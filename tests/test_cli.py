@@ -226,8 +226,8 @@ def test_style_keeps_the_contents_shape(command, photo, tmp_path, picture):
 def test_networks_are_listed_with_their_taps(command):
     outcome = command("networks")
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert "vgg16  (shipped)" in outcome.stdout
-    assert "vgg19  (jaxviz weights fetch vgg19)" in outcome.stdout
+    assert "    vgg16                shipped" in outcome.stdout
+    assert "    vgg19                jaxviz weights fetch vgg19" in outcome.stdout
     one = command("networks", "squeezenet1_1").stdout
     assert re.search(r"relu1 +111×111×64 ", one)
     taps = json.loads(command("networks", "vgg16", "--json", "-").stdout)["networks"]["vgg16"]["taps"]

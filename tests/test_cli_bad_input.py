@@ -134,7 +134,6 @@ def test_bad_pictures(command, files, arguments, words):
         ("saliency cat.png --method smooth", ("'smooth'", "gradient")),
         ("saliency cat.png --out a.gif", ("a.gif cannot be written as", ".png", ".npz")),
         ("attack cat.png --out attacked", ("attacked cannot be written as", ".png")),
-        ("style cat.png cat.png --network squeezenet1_1", ("has no relu4_2", "usual layers are VGG's", "fire2")),
         ("invert cat.png --plot loss.pdf", ("loss.pdf cannot be written as", ".png")),
         ("networks vgg", ("no network is named 'vgg'", "vgg16", "vgg19")),
         ("demo --steps -1 --out folder.png", ("--steps", "0")),
@@ -193,6 +192,10 @@ ALL_ZERO = ("all layer weights are zero", "give one above zero")
         ("attack cat.png --label persian", ("'persian'", "Persian cat")),
         ("attack cat.png --label crane", ("--label 'crane'", "several classes", "[134, 517]")),
         ("attack cat.png --target 1000", ("--target is 1000", "0 to 999")),
+        (
+            "style cat.png cat.png --network squeezenet1_1",
+            ("has no relu4_2", "usual layers are VGG's", "fire2"),
+        ),
         ("invert cat.png --layer relu3_9", ("'relu3_9'", "nearest:", "relu3_3")),
         ("invert cat.png --preset papers", ("'papers'", "nearest: paper")),
         ("invert cat.png --optimizer adamw", ("'adamw'", "nearest: adam")),

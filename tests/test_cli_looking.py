@@ -48,7 +48,7 @@ def test_filters_of_the_first_layer_are_drawn_in_color(looking, squeezenet, tmp_
     assert found["settings"]["count"] == 64
     assert found["shape"] == [64, 3, 3, 3]
     kernels = np.asarray(jaxviz.features.filters(squeezenet))
-    caption = "squeezenet1_1 conv1: all 64 filters of 3x3; grey is 0"
+    caption = "squeezenet1_1, conv1: all 64 filters of 3x3; grey is 0"
     expected = grids.color_filters(kernels, caption=caption)
     drawn = images.read(tmp_path / "filters.png")
     np.testing.assert_allclose(drawn, expected, atol=1e-6)
@@ -65,7 +65,7 @@ def test_filters_of_higher_layers_are_drawn_in_blocks(looking, vgg16, tmp_path):
     assert (outcome.code, outcome.stderr, found["settings"]["count"]) == (0, "", 5)
     assert found["shape"] == [128, 3, 3, 64]
     caption = (
-        "vgg16 conv2_1: the first 5 of 128 filters of 3x3, each over the first 16 of 64 channels; grey is 0"
+        "vgg16, conv2_1: the first 5 of 128 filters of 3x3, each over the first 16 of 64 channels; grey is 0"
     )
     kernels = np.asarray(jaxviz.features.filters(vgg16, "conv2_1"))
     expected = grids.kernel_blocks(kernels, count=5, caption=caption)
@@ -121,7 +121,14 @@ def test_networks_are_listed(looking):
     outcome = looking("networks")
     assert (outcome.code, outcome.stderr) == (0, "")
     for name in NETWORKS:
-        assert len(re.findall(rf"^    {name} +(shipped|jaxviz weights fetch {name})$", outcome.stdout, re.MULTILINE)) == 1
+        assert (
+            len(
+                re.findall(
+                    rf"^    {name} +(shipped|jaxviz weights fetch {name})$", outcome.stdout, re.MULTILINE
+                )
+            )
+            == 1
+        )
     papers = [line for line in outcome.stdout.splitlines() if not line.startswith(" ")]
     assert len(papers) == len({entry.paper for entry in NETWORKS.values()})
     assert "total" not in outcome.stdout
@@ -184,7 +191,7 @@ def files(tmp_path, photo):
         ("activations nan.npy --layer fire2", 1, ("nan.npy holds NaN", "replace them")),
         ("activations cat.png --layer fire99", 2, ("no layer of squeezenet1_1 is named 'fire99'", "fire9")),
         ("activations cat.png --layer logits", 2, ("'logits' of squeezenet1_1 has no positions",)),
-        ("activations cat.png --layer fire9 --size 9", 2, ("'fire9'", "9×9: take a larger one")),
+        ("activations cat.png --layer fire9 --size 9", 2, ("'fire9'", "9×9; take a larger one")),
         ("activations cat.png --layer fire2 --size 0", 2, ("--size", "1")),
         ("activations cat.png --layer fire2 --count 0", 2, ("--count", "1")),
         ("activations cat.png --layer fire2 --max-pixels 9", 1, ("over the limit of 9", "--max-pixels")),

@@ -54,7 +54,15 @@ def test_list_tells_of_every_network(command, folder):
     rows = {line.split()[0]: line.split() for line in outcome.stdout.splitlines()[1:]}
     assert set(rows) == set(NETWORKS)
     assert rows["vgg16"][1:] == ["shipped", "29.4", "float16", "-", "CC-BY-4.0", "timm/vgg16.tv_in1k"]
-    assert rows["alexnet"][1:] == ["to", "fetch", "244.4", "-", "1000", "BSD-3-Clause", "download.pytorch.org"]
+    assert rows["alexnet"][1:] == [
+        "to",
+        "fetch",
+        "244.4",
+        "-",
+        "1000",
+        "BSD-3-Clause",
+        "download.pytorch.org",
+    ]
     found = json.loads(command("weights", "list", "--json", "-").stdout)
     assert found["folder"] == str(folder)
     assert found["networks"]["vgg16"]["state"] == "shipped"

@@ -124,7 +124,7 @@ def test_a_fully_connected_classifier_names_the_size_it_needs():
 
 def test_shown_in_a_line(vgg16, squeezenet):
     assert repr(vgg16) == "Network('vgg16', 31 layers, 14,714,688 parameters, no classifier)"
-    assert repr(squeezenet) == "Network('squeezenet1_1', 37 layers, 1,235,496 parameters, 1000 classes)"
+    assert repr(squeezenet) == "Network('squeezenet1_1', 64 layers, 1,235,496 parameters, 1000 classes)"
     shapes = jax.eval_shape(lambda network: network, vgg16)
     assert repr(shapes) == repr(vgg16)
 

@@ -125,7 +125,9 @@ def test_a_solution_is_shown_in_a_line():
     shown = repr(found)
     assert shown.startswith("Solution(value=float32[5], evaluations=3, lowest loss=")
     assert "\n" not in shown
-    assert "lowest loss=inf" in repr(jaxviz.minimize(Quadratic(jnp.zeros(5), jnp.zeros(())), jnp.ones(5), steps=0))
+    assert "lowest loss=inf" in repr(
+        jaxviz.minimize(Quadratic(jnp.zeros(5), jnp.zeros(())), jnp.ones(5), steps=0)
+    )
 
 
 def test_no_step_returns_the_start_moved_into_the_set():

@@ -33,10 +33,10 @@ def test_heat_map_of_zeros_is_black():
 def test_overlay_covers_the_grey_picture_where_values_are_large():
     picture, values = RANDOM.random((5, 6, 3), np.float32), np.zeros((5, 6), np.float32)
     values[1, 2], values[3, 4] = 1.0, 0.25
-    mixed = render.overlay(picture, values, percentile=100)
+    mixed = render.overlay(picture, values, percentile=100.0)
     assert mixed.dtype == np.float32
     grey = np.broadcast_to(picture.mean(-1, keepdims=True), picture.shape).copy()
-    colors = render.heat_map(values, percentile=100)
+    colors = render.heat_map(values, percentile=100.0)
     for at in ((1, 2), (3, 4)):
         grey[at] = (1 - values[at]) * grey[at] + values[at] * colors[at]
     np.testing.assert_allclose(mixed, grey, atol=1e-6)

