@@ -12,7 +12,7 @@ from golden import drawing
 from safetensors.numpy import save_file
 
 import jaxviz
-from jaxviz.networks import NETWORKS, conversion, naming, parameter_shapes, primitives
+from jaxviz.networks import NETWORKS, conversion, naming, parameter_shapes, pooling
 from jaxviz.networks.formats import Tensor, open_file
 from jaxviz.networks.layers import POOLINGS, PRECISIONS
 
@@ -167,7 +167,7 @@ class Decisions:
         return jnp.where(next(self.known), x, 0)
 
     def max_pool(self, x, window, stride, ceil=False, padding=0):
-        margins = [(*margin, 0) for margin in primitives._margins(x, window, stride, ceil, padding)]
+        margins = [(*margin, 0) for margin in pooling._margins(x, window, stride, ceil, padding)]
         low = -np.inf if self.known is None else 0
         x = jax.lax.pad(x, jnp.asarray(low, x.dtype), [(0, 0, 0), *margins, (0, 0, 0)])
         rows, columns = ((size - window) // stride + 1 for size in x.shape[1:3])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxviz.networks.primitives import LAYOUT, average_pool, conv2d, max_pool
+from jaxviz.networks.convolution import LAYOUT, conv2d
+from jaxviz.networks.pooling import average_pool, max_pool
 
 HIGHEST = lax.Precision.HIGHEST
 DTYPES = [jnp.float32, jnp.bfloat16]

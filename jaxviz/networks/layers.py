@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxviz.networks.primitives import Padding, Pair, average_pool, conv2d, max_pool
+from jaxviz.networks.convolution import Padding, Pair, conv2d
+from jaxviz.networks.pooling import average_pool, max_pool
 
 POOLINGS: dict[str, Callable[..., Array]] = {"max": max_pool, "average": average_pool}
 

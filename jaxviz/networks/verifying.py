@@ -121,10 +121,10 @@ def verify_file(path: Path, where: Path | None = None) -> Verdict:
     for tensor_name, tensor in file.tensors.items():
         if not np.isfinite(tensor.read().astype(np.float64)).all():
             return Verdict(path, None, "finite numbers", f"NaN or infinite ones in {tensor_name}")
-    found = fitting(file)
-    whose = f"names and shapes of {' or '.join(found)}" if found else "of no network that is known here"
+    names = fitting(file)
+    whose = f"names and shapes of {' or '.join(names)}" if names else "of no network that is known here"
     said = f"finite numbers in {len(file.tensors)} arrays, {whose}"
-    return Verdict(path, found[0] if len(found) == 1 else None, said)
+    return Verdict(path, names[0] if len(names) == 1 else None, said)
 
 
 def _is_ours(path: Path) -> bool:
