@@ -1,12 +1,15 @@
 """Writes the tables of README.md and benchmarks/README.md from results/*.json: `python -m benchmarks.table`."""
 
 import json
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 OPEN, CLOSE = "<!-- benchmarks -->", "<!-- /benchmarks -->"
+GRIDS = ("networks", "networks16")
+"""Benchmarks of too many rows for a table of rows: the main README has their medians."""
 ORDER = ("gatys", "transfer", "saliency", "step", "networks", "networks16")
 HEAD = ("Work", "", "Device", "jaxviz", "against", "its time", "ours ÷ its (range)", "commit")
 
@@ -57,10 +60,41 @@ def device(environment: dict) -> str:
     return environment["device"] + cores + precision
 
 
-def table(records: Iterable[dict]) -> str:
+def medians(record: dict) -> Iterable[list[str]]:
+    """Yields the cells of one row for each kind of work of a benchmark of networks: the median of their ratios."""
+    kinds: dict[str, list[float]] = {}
+    for row in record["rows"]:
+        if row["rival"] is not None:
+            kinds.setdefault(row["work"].split(", ")[1], []).append(row["ratio"]["median"])
+    for kind, ratios in kinds.items():
+        ratio = f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} – {max(ratios):.2f} among networks)"
+        place, commit = device(record["environment"]), record["environment"]["commit"]
+        what = f"{kind}, median of {len(ratios)}"
+        yield [record["title"], what, place, "–", "torchvision", "–", ratio, commit]
+
+
+def table(records: Iterable[dict], *, short: bool = False) -> str:
     """Returns one line per row of every benchmark: ours, the best rival, and the ratio."""
     ordered = sorted(records, key=lambda r: (r["environment"]["platform"], ORDER.index(r["benchmark"])))
-    return markdown(HEAD, (line for record in ordered for line in lines(record)))
+    cells = [(medians if short and r["benchmark"] in GRIDS else lines)(r) for r in ordered]
+    return markdown(HEAD, (line for rows in cells for line in rows))
+
+
+def grid(records: Iterable[dict]) -> str:
+    """Returns one line per network and a column for each batch size and kind of work: ratio, and its range."""
+    columns: dict[str, None] = {}
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for record in records:
+        for row in record["rows"]:
+            if row["rival"] is None:
+                continue
+            network, column = row["work"].split(", ", 1)
+            columns[column] = None
+            ratio = row["ratio"]
+            cell = f"**{ratio['median']:.2f}** ({ratio['min']:.2f} – {ratio['max']:.2f})"
+            cells.setdefault((network, device(record["environment"])), {})[column] = cell
+    rows = [[*key, *(row.get(column, "–") for column in columns)] for key, row in cells.items()]
+    return markdown(("Network", "Device", *columns), rows)
 
 
 def sides(records: Iterable[dict]) -> str:
@@ -101,8 +135,11 @@ def main() -> None:
     records = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     if not records:
         raise SystemExit("no results/*.json; copy there what `python -m benchmarks --out DIR` wrote")
-    short = table(records)
-    full = "\n\n".join([short, versions(records), "All sides:", sides(records)])
+    grids = sorted((r for r in records if r["benchmark"] in GRIDS), key=lambda r: ORDER.index(r["benchmark"]))
+    others = [r for r in records if r["benchmark"] not in GRIDS]
+    short = table(records, short=True)
+    networks = ["Every network, ours ÷ torchvision's:", grid(grids)] if grids else []
+    full = "\n\n".join([short, versions(records), *networks, "All sides:", sides(others)])
     for path, text in ((HERE / "README.md", full), (HERE.parent / "README.md", short)):
         print(f"{path.relative_to(HERE.parent)}: {'written' if insert(path, text) else 'has no markers'}")
 

@@ -187,6 +187,8 @@ def minimize(
         )
     started = time.perf_counter()
     key = jax.random.key(0) if key is None else key
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.wrap_key_data(key)  # of jax.random.PRNGKey, which has an axis of its own
     start, run = _compiled(*_hashable(batch_axes), key.ndim > 0)
     state = start(problem, z, lbfgs() if optimizer is None else optimizer, key)
     state = jax.block_until_ready(run(problem, state, np.int32(0)))

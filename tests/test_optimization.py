@@ -238,6 +238,15 @@ def test_each_of_a_batch_may_have_its_own_key():
     assert not np.array_equal(together.losses[0], together.losses[1])
 
 
+def test_keys_of_the_older_kind_are_keys_too():
+    one = Quadratic(jnp.zeros(5), jnp.zeros(()), noise=True)
+    (problem, z), (axes, _) = jaxviz.stack([(one, jnp.ones(5)), (one, jnp.zeros(5))])
+    new, old = jax.random.key(3), jax.random.PRNGKey(3)
+    for pair in ((new, old), (jax.random.split(new), jax.random.split(old))):
+        found = [jaxviz.minimize(problem, z, steps=4, key=key, batch_axes=axes).losses for key in pair]
+        np.testing.assert_array_equal(*found)
+
+
 def test_ctrl_c_keeps_the_best_and_gives_the_handler_back():
     before = signal.getsignal(signal.SIGINT)
     chunks = []

@@ -18,8 +18,6 @@ from jaxtyping import Array, Float
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 SMALL_PLANE, FEW_CHANNELS = 64 * 64, 32
 """Pixels and channels of the feature maps on which XLA's CPU backend chooses the slower of its kernels."""
-TINY_PLANE = 8 * 8
-"""Pixels of the feature maps on which the sum of one matrix product for each tap of a kernel is faster still."""
 Padding = tuple[tuple[int, int], tuple[int, int]]
 Pair = tuple[int, int]
 UNPADDED: Padding = ((0, 0), (0, 0))
@@ -134,25 +132,6 @@ def _convolve_forward(x, kernel, strides, padding, precision):
     return _convolve(x.value, kernel.value, strides, padding, precision), saved
 
 
-def _tap_by_tap(g, kernel, extents, precision):
-    """Returns the sum over a kernel's taps of shifted images times the tap's transpose: no kernel is copied."""
-    (above, below), (left, right) = extents
-    taps_h, taps_w = kernel.shape[:2]
-    g = lax.pad(g, jnp.zeros((), g.dtype), [(0, 0, 0), (above, below, 0), (left, right, 0), (0, 0, 0)])
-    rows, columns = g.shape[1] - taps_h + 1, g.shape[2] - taps_w + 1
-    products = (
-        lax.dot_general(
-            g[:, i : i + rows, j : j + columns],
-            kernel[taps_h - 1 - i, taps_w - 1 - j],
-            (((3,), (1,)), ((), ())),
-            precision=precision,
-        )
-        for i in range(taps_h)
-        for j in range(taps_w)
-    )
-    return functools.reduce(lax.add, products)
-
-
 def _input_gradient(g, kernel, size, strides, padding, precision):
     # Flipped and transposed in one, a kernel is copied four times slower than transposed alone (XLA's CPU
     # backend); to flip the images on both sides instead is the same sum, and cheap where they are small.
@@ -164,8 +143,6 @@ def _input_gradient(g, kernel, size, strides, padding, precision):
         before = reach - padding[axis][0]
         extent = (before, size[axis] + reach - before - covered)
         extents.append(extent[::-1] if flips_images else extent)
-    if strides == (1, 1) and g.shape[1] * g.shape[2] <= TINY_PLANE and flips_images:
-        return _tap_by_tap(g, kernel, [extent[::-1] for extent in extents], precision)
     g = jnp.flip(g, (1, 2)) if flips_images else g
     kernel = (kernel if flips_images else jnp.flip(kernel, (0, 1))).swapaxes(2, 3)
     if _wants_spare_row(g, kernel, strides):

@@ -2,18 +2,18 @@
 
 Ours follow the papers; `jaxviz networks NAME` lists them. `torchvision(architecture)` is the table in full.
 
-========================  ==============================  ==========================  ==================
-Here                      torchvision                     timm                        Keras
-========================  ==============================  ==========================  ==================
-VGG `conv1_2`, `bn1_2`    `features.2` or `.3`, `.4`      as torchvision              `block1_conv2`
-VGG `fc6`, `fc7`, `fc8`   `classifier.0`, `.3`, `.6`      `pre_logits.fc1`, `head.fc` `fc1`, `predictions`
-ResNet `conv2_1/conv1`    `layer1.0.conv1`                as torchvision              `conv2_block1_1_conv`
-ResNet `…/shortcut_conv`  `layer1.0.downsample.0`         as torchvision              `conv2_block1_0_conv`
-DenseNet `dense1_1/bn1`   `…denseblock1.denselayer1.norm1`  as torchvision            `conv2_block1_0_bn`
+=========================  ==================================  ===========================  =====================
+Here                       torchvision                         timm                         Keras
+=========================  ==================================  ===========================  =====================
+VGG `conv1_2`, `bn1_2`     `features.2` or `.3`, `.4`          as torchvision               `block1_conv2`
+VGG `fc6`, `fc7`, `fc8`    `classifier.0`, `.3`, `.6`          `pre_logits.fc1`, `head.fc`  `fc1`, `predictions`
+ResNet `conv2_1/conv1`     `layer1.0.conv1`                    as torchvision               `conv2_block1_1_conv`
+ResNet `…/shortcut_conv`   `layer1.0.downsample.0`             as torchvision               `conv2_block1_0_conv`
+DenseNet `dense1_1/bn1`    `…1.denselayer1.norm1`              as torchvision               `conv2_block1_0_bn`
 GoogLeNet `…_3a_5x5/conv`  `inception3a.branch3.1.conv`
-SqueezeNet `fire2/…`      `features.3.squeeze`, `.expand1x1`
-AlexNet `conv2`           `features.3`
-========================  ==============================  ==========================  ==================
+SqueezeNet `fire2/…`       `features.3.squeeze`, `.expand1x1`
+AlexNet `conv2`            `features.3`
+=========================  ==================================  ===========================  =====================
 """
 
 import itertools
