@@ -122,6 +122,13 @@ def test_a_fully_connected_classifier_names_the_size_it_needs():
     assert jax.eval_shape(features, params, jnp.zeros((224, 224, 3)))["logits"].shape == (1000,)
 
 
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_number_of_convolutions(name):
+    entry = networks.NETWORKS[name]
+    leaves = jax.tree.leaves(parameter_shapes(entry.architecture))
+    assert sum(leaf.ndim == 4 for leaf in leaves) == entry.convolutions
+
+
 def test_shown_in_a_line(vgg16, squeezenet):
     assert repr(vgg16) == "Network('vgg16', 31 layers, 14,714,688 parameters, no classifier)"
     assert repr(squeezenet) == "Network('squeezenet1_1', 64 layers, 1,235,496 parameters, 1000 classes)"

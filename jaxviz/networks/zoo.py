@@ -27,10 +27,17 @@ from jaxviz.networks.vgg import VGG, VGG11, VGG13, VGG16, VGG19
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One known network: its architecture, and the paper that it comes from."""
+    """One known network.
+
+    Attributes:
+      architecture: Its Linen module.
+      paper: The one that it comes from.
+      convolutions: How many it has; tells whose weights a file may be without tracing all networks.
+    """
 
     architecture: nn.Module
     paper: str
+    convolutions: int
 
 
 _VGG_PAPER = (
@@ -45,8 +52,10 @@ def _vggs(name: str, architecture: VGG) -> dict[str, Entry]:
     entries = {}
     for suffix, batch_norm in (("", False), ("_bn", True)):
         variant = architecture.clone(batch_norm=batch_norm)
-        entries[f"{name}{suffix}"] = Entry(variant, _VGG_PAPER)
-        entries[f"{name}{suffix}_classifier"] = Entry(variant.clone(classes=1000), _VGG_PAPER)
+        convolutions = int(name.removeprefix("vgg")) - 3
+        entries[f"{name}{suffix}"] = Entry(variant, _VGG_PAPER, convolutions)
+        whole = variant.clone(classes=1000)
+        entries[f"{name}{suffix}_classifier"] = Entry(whole, _VGG_PAPER, convolutions)
     return entries
 
 
@@ -55,23 +64,25 @@ NETWORKS = {
         ALEXNET,
         "Krizhevsky, Sutskever, Hinton. ImageNet Classification with Deep Convolutional Neural Networks. "
         "NeurIPS 2012; one tower as in Krizhevsky, arXiv 1404.5997.",
+        5,
     ),
     **_vggs("vgg11", VGG11),
     **_vggs("vgg13", VGG13),
     **_vggs("vgg16", VGG16),
     **_vggs("vgg19", VGG19),
-    "squeezenet1_0": Entry(SQUEEZENET1_0, _SQUEEZENET_PAPER),
-    "squeezenet1_1": Entry(SQUEEZENET1_1, _SQUEEZENET_PAPER),
-    "googlenet": Entry(GOOGLENET, "Szegedy et al. Going Deeper with Convolutions. CVPR 2015."),
-    "resnet18": Entry(RESNET18, _RESNET_PAPER),
-    "resnet34": Entry(RESNET34, _RESNET_PAPER),
-    "resnet50": Entry(RESNET50, _RESNET_PAPER),
-    "resnet50_caffe": Entry(RESNET50.clone(stride_first=True), _RESNET_PAPER),
-    "resnet101": Entry(RESNET101, _RESNET_PAPER),
-    "resnet101_caffe": Entry(RESNET101.clone(stride_first=True), _RESNET_PAPER),
+    "squeezenet1_0": Entry(SQUEEZENET1_0, _SQUEEZENET_PAPER, 26),
+    "squeezenet1_1": Entry(SQUEEZENET1_1, _SQUEEZENET_PAPER, 26),
+    "googlenet": Entry(GOOGLENET, "Szegedy et al. Going Deeper with Convolutions. CVPR 2015.", 57),
+    "resnet18": Entry(RESNET18, _RESNET_PAPER, 20),
+    "resnet34": Entry(RESNET34, _RESNET_PAPER, 36),
+    "resnet50": Entry(RESNET50, _RESNET_PAPER, 53),
+    "resnet50_caffe": Entry(RESNET50.clone(stride_first=True), _RESNET_PAPER, 53),
+    "resnet101": Entry(RESNET101, _RESNET_PAPER, 104),
+    "resnet101_caffe": Entry(RESNET101.clone(stride_first=True), _RESNET_PAPER, 104),
     "densenet121": Entry(
         DENSENET121,
         "Huang, Liu, van der Maaten, Weinberger. Densely Connected Convolutional Networks. CVPR 2017.",
+        120,
     ),
 }
 
@@ -120,7 +131,11 @@ def load(
 def fitting(file: WeightFile) -> list[str]:
     """Returns the known networks whose weights a file holds, by names and shapes."""
     found = []
+    kernels = sum(len(tensor.shape) == 4 for tensor in file.tensors.values())
     for name, entry in NETWORKS.items():
+        # Two belong to GoogLeNet's auxiliary classifiers, or are timm's for VGG's dense layers.
+        if not 0 <= kernels - entry.convolutions <= 2:
+            continue
         with contextlib.suppress(WeightsError):
             checkpoints.planned(file, name, entry.architecture)
             found.append(name)
