@@ -131,7 +131,7 @@ class TestActivations:
         [
             ("fire99", 64, KeyError, "nearest: fire9"),
             ("logits", 64, ValueError, "no positions"),
-            ("fire9", 6, ValueError, "6×6: take a larger one"),
+            ("fire9", 6, ValueError, "6×6; take a larger one"),
         ],
     )
     def test_what_cannot_be_shown_is_refused(self, squeezenet, layer, size, kind, words):
