@@ -88,12 +88,9 @@ class Side:
 
 
 def alternate(sides: Sequence[Side], rounds: int, *, warmups: int = 2) -> None:
-    """Times the sides in turn, A B C A B C …, after `warmups` calls of each, of which the first compiles.
-
-    One less is made of a side that has been called before.
-    """
+    """Times the sides in turn, A B C A B C …, after `warmups` calls of each, of which the first compiles."""
     for side in sides:
-        for _ in range(min(warmups, max(1, warmups - bool(side.first[0])))):
+        for _ in range(warmups):
             seconds = side.timed()
         if warmups and side.prepare is None:
             side.repeats = min(100, math.ceil(SHORTEST / seconds))

@@ -73,8 +73,8 @@ def _is_stem(kernel, strides) -> bool:
 def _folded(x, kernel, stride, padding):
     """Returns images and kernel with each block of stride × stride pixels as channels of one, so of stride 1.
 
-    XLA's CPU backend convolves 3 channels at a third of the pace of 12, and the derivative of a strided
-    convolution, which is mostly of zeros, at a fifth.
+    XLA's CPU backend convolves 3 channels at a third of the pace of 12, and takes up to five times as long for
+    the derivative of a strided convolution, whose terms are mostly zeros.
     """
     (above, below), (left, right) = padding
     kh, kw, c, d = kernel.shape
