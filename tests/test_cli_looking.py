@@ -121,14 +121,8 @@ def test_networks_are_listed(looking):
     outcome = looking("networks")
     assert (outcome.code, outcome.stderr) == (0, "")
     for name in NETWORKS:
-        assert (
-            len(
-                re.findall(
-                    rf"^    {name} +(shipped|jaxviz weights fetch {name})$", outcome.stdout, re.MULTILINE
-                )
-            )
-            == 1
-        )
+        line = rf"^    {name} +(shipped|jaxviz weights fetch {name})$"
+        assert len(re.findall(line, outcome.stdout, re.MULTILINE)) == 1
     papers = [line for line in outcome.stdout.splitlines() if not line.startswith(" ")]
     assert len(papers) == len({entry.paper for entry in NETWORKS.values()})
     assert "total" not in outcome.stdout
