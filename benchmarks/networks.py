@@ -11,8 +11,10 @@ from flax.traverse_util import unflatten_dict
 from benchmarks import protocol, workload
 from benchmarks.protocol import Settings, Side
 from jaxviz import Network
-from jaxviz.networks import NETWORKS, conversion, initialize
-from jaxviz.networks.formats import Tensor, WeightFile
+from jaxviz.checkpoints import conversion
+from jaxviz.checkpoints.formats import Tensor, WeightFile
+from jaxviz.networks import NETWORKS
+from jaxviz.zoo import initialize
 
 NAMES = (
     "alexnet",

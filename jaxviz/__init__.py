@@ -15,10 +15,12 @@ from jaxviz import (
     parameterizations,
     priors,
 )
-from jaxviz.networks import Network, WeightsError, load
+from jaxviz.checkpoints import WeightsError
+from jaxviz.networks import Network
 from jaxviz.optimization import Interrupted, Solution, minimize
 from jaxviz.problem import Problem, stack
 from jaxviz.techniques import attacks, features, inversion, saliency, style, texture
+from jaxviz.zoo import initialize, load
 
 __version__ = "0.1.0"
 
@@ -33,6 +35,7 @@ __all__ = [
     "features",
     "gradient_rules",
     "images",
+    "initialize",
     "inversion",
     "load",
     "minimize",

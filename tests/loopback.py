@@ -14,9 +14,10 @@ from contextlib import contextmanager
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from jaxviz.networks import NETWORKS, naming
-from jaxviz.networks.fetching import transfer
-from jaxviz.networks.fetching.sources import SOURCES
+from jaxviz.checkpoints import naming
+from jaxviz.checkpoints.fetching import transfer
+from jaxviz.checkpoints.fetching.sources import SOURCES
+from jaxviz.networks import NETWORKS
 from jaxviz.networks.network import parameter_shapes
 
 KINDS = {"kernel": "weight", "bias": "bias"}

@@ -23,6 +23,9 @@ ALLOWED = {
     "_checks": {"_typing"},
     "images": BASE,
     "networks": BASE | {"networks"},
+    "checkpoints": BASE | {"networks", "checkpoints"},
+    "zoo": BASE | {"networks", "checkpoints"},
+    "drawing": BASE | {"images", "drawing"},
     "optimization": BASE | {"optimizers"},
     "problem": BASE | SYMBOLS | {"networks"},
     "techniques": BASE | SYMBOLS | {"networks", "problem", "optimization", "techniques"},
@@ -52,10 +55,10 @@ def test_every_room_that_has_rules_exists():
     assert set(ALLOWED) - rooms <= {"transforms"}
 
 
-def test_flax_is_imported_by_networks_alone():
+def test_flax_is_imported_by_networks_and_their_weights_alone():
     users = {name for name, path in FILES.items() if any(m.split(".")[0] == "flax" for m in imports(path))}
     assert users
-    assert all(name.startswith("networks/") for name in users)
+    assert all(name.startswith(("networks/", "checkpoints/")) for name in users)
 
 
 @pytest.mark.parametrize("name", FILES)

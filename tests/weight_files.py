@@ -14,7 +14,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from jaxviz.networks.formats import WeightFile, WeightsError, open_file
+from jaxviz.checkpoints.formats import WeightFile, WeightsError, open_file
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)

@@ -16,8 +16,9 @@ import numpy as np
 import skimage.data
 import tomli_w
 
-from jaxviz.networks import checkpoints, load, rewriting
-from jaxviz.networks.formats import open_file
+from jaxviz.checkpoints import rewriting, store
+from jaxviz.checkpoints.formats import open_file
+from jaxviz.zoo import load
 
 HERE = Path(__file__).parent
 RECORDS = {
@@ -66,7 +67,7 @@ def main() -> None:
     manifest = tomllib.loads(manifest_path.read_text()) if manifest_path.exists() else {}
     manifest[options.network] = {
         "file": path.name,
-        "sha256": checkpoints.sha256(path),
+        "sha256": store.sha256(path),
         "dtype": options.dtype,
         "layout": "HWIO",
         **record,
@@ -78,7 +79,7 @@ def main() -> None:
         "shapes": {name: list(tensor.shape) for name, tensor in open_file(path).tensors.items()},
     }
     manifest_path.write_text(tomli_w.dumps(dict(sorted(manifest.items()))))
-    print(f"{path.name}: {path.stat().st_size:,} bytes, sha256 {checkpoints.sha256(path)}")
+    print(f"{path.name}: {path.stat().st_size:,} bytes, sha256 {store.sha256(path)}")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 import jaxviz
+from jaxviz.checkpoints import WeightsError
 from jaxviz.cli import analysis, demo, looking, synthesis, weights
 from jaxviz.cli.session import Failure, Stopped
 from jaxviz.images import PictureError
-from jaxviz.networks import WeightsError
 
 app = typer.Typer(
     no_args_is_help=True,

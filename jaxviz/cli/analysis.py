@@ -7,10 +7,11 @@ import numpy as np
 import typer
 
 import jaxviz
-from jaxviz import images, render
+from jaxviz import images
 from jaxviz._checks import known
 from jaxviz.cli import options
 from jaxviz.cli.session import Session, class_index, class_scores, fraction, listing, top
+from jaxviz.drawing import maps
 
 CLASSIFIER = "squeezenet1_1"
 
@@ -94,7 +95,7 @@ def saliency(
     session.record["settings"]["label"] = target
     _record_classes(session, top(model, scores))
     raw = out.suffix.lower() in images.ARRAY_SUFFIXES
-    shown = render.overlay(pixels, values) if overlay else render.heat_map(values)
+    shown = maps.overlay(pixels, values) if overlay else maps.heat_map(values)
     session.write(out, values if raw else shown)
     session.finish()
 
@@ -163,7 +164,7 @@ def attack(
     session.record["notes"] = notes
     for note in notes:
         session.say(note)
-    session.write(beside, render.difference(pixels, written))
+    session.write(beside, maps.difference(pixels, written))
     session.finish()
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import typer
 
 import jaxviz
-from jaxviz import images, render, samples
+from jaxviz import images, samples
 from jaxviz.cli import options
 from jaxviz.cli.session import Session, class_scores, top, versions
+from jaxviz.drawing import maps, plots
+from jaxviz.drawing.page import Section, write_page
 from jaxviz.optimization import Solution
-from jaxviz.report import Section, write_page
 from jaxviz.techniques import inversion, style, texture
 
 EPSILON = 2 / 255
@@ -84,7 +85,7 @@ def _saliency(session: Session, network: jaxviz.Network) -> Section:
         "Saliency",
         "M = max over channels of |∂S/∂x|",
         "Simonyan, Vedaldi, Zisserman. Deep Inside Convolutional Networks. ICLR Workshop 2014.",
-        {"input": picture, "map": render.heat_map(values), "overlay": render.overlay(picture, values)},
+        {"input": picture, "map": maps.heat_map(values), "overlay": maps.overlay(picture, values)},
         facts | {"largest derivative": float(values.max()), **_seconds(session)},
     )
 
@@ -109,7 +110,7 @@ def _attack(session: Session, network: jaxviz.Network) -> Section:
         "FGSM attack",
         "x* = clip(x + ε sign ∇J(x, y))",
         "Goodfellow, Shlens, Szegedy. Explaining and Harnessing Adversarial Examples. ICLR 2015.",
-        {"input": picture, "attacked": stored, "difference, times 10": render.difference(picture, stored)},
+        {"input": picture, "attacked": stored, "difference, times 10": maps.difference(picture, stored)},
         facts | _seconds(session),
     )
 
@@ -127,7 +128,7 @@ def _inversion(session: Session, network: jaxviz.Network, steps: int) -> Section
         "Feature inversion",
         "x* = argmin ‖Φ(x) − Φ(x₀)‖²/‖Φ(x₀)‖² + λ TV(x)",
         "Mahendran, Vedaldi. Understanding Deep Image Representations by Inverting Them. CVPR 2015.",
-        {"input": picture, "result": found, "loss": render.loss_plot(solution.losses)},
+        {"input": picture, "result": found, "loss": plots.loss_plot(solution.losses)},
         {"network": network.name, "picture": CAT, "layer": "relu3_3", "PSNR, dB": psnr}
         | _run_facts(session, solution),
     )
@@ -144,7 +145,7 @@ def _texture(session: Session, network: jaxviz.Network, steps: int) -> Section:
         "Texture synthesis",
         "x* = argmin Σ w/(4c²) ‖G(φ(x)) − G(φ(y))‖²",
         "Gatys, Ecker, Bethge. Texture Synthesis Using Convolutional Neural Networks. NeurIPS 2015.",
-        {"input": exemplar, "result": np.asarray(solution.value), "loss": render.loss_plot(solution.losses)},
+        {"input": exemplar, "result": np.asarray(solution.value), "loss": plots.loss_plot(solution.losses)},
         {"network": network.name, "picture": "brick", "layers": texture.LAYERS}
         | _run_facts(session, solution),
     )
@@ -169,7 +170,7 @@ def _style(session: Session, network: jaxviz.Network, steps: int) -> Section:
         "Style transfer",
         "x* = argmin α ‖φ(x) − φ(p)‖² + β Σ ‖G(φ(x)) − G(φ(a))‖²",
         "Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural Networks. CVPR 2016.",
-        pictures | {"loss": render.loss_plot(solution.losses)},
+        pictures | {"loss": plots.loss_plot(solution.losses)},
         facts | _run_facts(session, solution),
     )
 

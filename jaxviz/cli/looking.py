@@ -8,13 +8,14 @@ import numpy as np
 import typer
 
 import jaxviz
-from jaxviz import grids, images
+from jaxviz import images
 from jaxviz._checks import known
+from jaxviz.checkpoints.store import manifest
 from jaxviz.cli import options
 from jaxviz.cli.analysis import CLASSIFIER
 from jaxviz.cli.session import Failure, Session
+from jaxviz.drawing import sheets
 from jaxviz.networks import NETWORKS
-from jaxviz.networks.checkpoints import manifest
 from jaxviz.networks.structure import Structure, structure
 
 
@@ -40,7 +41,7 @@ def filters(
     debug: options.Debug = False,
 ) -> None:
     """Draw the kernels of a convolution; raw files hold all of them, n×kh×kw×c."""
-    known(scale, grids.SCALES, "scale")
+    known(scale, sheets.SCALES, "scale")
     settings = {"command": "filters", "network": network, "weights": weights, "layer": layer, "count": count}
     session = Session(
         settings | {"scale": scale, "out": out},
@@ -56,7 +57,7 @@ def filters(
     kernels = np.asarray(session.timed(lambda: jaxviz.features.filters(model, layer)))
     total, height, width, inputs = kernels.shape
     colored = convolutions[layer] == convolutions[first] and inputs == 3
-    count = min(total, count or (total if colored else grids.READABLE))
+    count = min(total, count or (total if colored else sheets.READABLE))
     session.record["settings"] |= {"layer": layer, "count": count}
     session.record["shape"] = list(kernels.shape)
     caption = f"{network}, {layer}: {_part(count, total)} filters of {height}x{width}"
@@ -64,10 +65,10 @@ def filters(
         session.write(out, kernels)
     elif colored:
         caption += "; grey is 0"
-        session.write(out, grids.color_filters(kernels[:count], scale=scale, caption=caption))
+        session.write(out, sheets.color_filters(kernels[:count], scale=scale, caption=caption))
     else:
-        caption += f", each over {_part(min(inputs, grids.READABLE), inputs)} channels; grey is 0"
-        session.write(out, grids.kernel_blocks(kernels, count=count, scale=scale, caption=caption))
+        caption += f", each over {_part(min(inputs, sheets.READABLE), inputs)} channels; grey is 0"
+        session.write(out, sheets.kernel_blocks(kernels, count=count, scale=scale, caption=caption))
     session.finish()
 
 
@@ -122,7 +123,7 @@ def activations(
     else:
         which = "all" if len(shown) == len(order) else f"strongest {len(shown)} of"
         caption = f"{network}, {layer}: {which} {len(order)} channels, by the mean of their positive part"
-        session.write(out, grids.activation_maps(maps, shown, caption=caption))
+        session.write(out, sheets.activation_maps(maps, shown, caption=caption))
     session.finish()
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import typer
 
 import jaxviz
-from jaxviz import images, render
+from jaxviz import images
 from jaxviz.cli import options
 from jaxviz.cli.session import Session, optimizer_named
+from jaxviz.drawing import plots
 from jaxviz.optimization import Solution
 from jaxviz.techniques import inversion
 from jaxviz.techniques import style as style_technique
@@ -273,5 +274,5 @@ def _height_width(text: str, exemplar: images.Picture) -> tuple[int, int]:
 def _deliver(session: Session, solution: Solution, out: Path, plot: Path | None) -> None:
     session.write(out, np.asarray(solution.value))
     if plot is not None:
-        session.write(plot, render.loss_plot(solution.losses) / np.float32(255))
+        session.write(plot, plots.loss_plot(solution.losses) / np.float32(255))
     session.finish()

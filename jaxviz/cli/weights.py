@@ -13,10 +13,11 @@ import typer
 
 from jaxviz import images
 from jaxviz._checks import known
+from jaxviz.checkpoints import WeightsError, fetched, store
+from jaxviz.checkpoints.formats import open_file
 from jaxviz.cli import options
 from jaxviz.cli.session import Failure, Session, Stopped
-from jaxviz.networks import NETWORKS, WeightsError, checkpoints, fetched
-from jaxviz.networks.formats import open_file
+from jaxviz.networks import NETWORKS
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and convert weights.")
 
@@ -47,9 +48,9 @@ def list_(
 
 
 def _row(name: str) -> dict[str, Any]:
-    from jaxviz.networks.fetching.sources import SOURCES
+    from jaxviz.checkpoints.fetching.sources import SOURCES
 
-    source, shipped = SOURCES.get(name), checkpoints.manifest().get(name)
+    source, shipped = SOURCES.get(name), store.manifest().get(name)
     row: dict[str, Any] = {
         "network": name,
         "state": "to fetch",
@@ -69,7 +70,7 @@ def _row(name: str) -> dict[str, Any]:
         return row | {"state": "damaged", "problem": str(error)}
     path = found and found[0]
     if shipped:
-        path = checkpoints.folder() / shipped["file"]
+        path = store.folder() / shipped["file"]
         row |= {"state": "shipped", "license": shipped["license"], "dtype": shipped["dtype"]}
     elif found:
         row["state"] = "fetched" if found[1] else "converted"
@@ -94,16 +95,16 @@ def fetch(
     debug: options.Debug = False,
 ) -> None:
     """Fetch the published weights of a network, check them, and keep them for all commands."""
-    from jaxviz.networks import fetching
-    from jaxviz.networks.fetching import hub
-    from jaxviz.networks.fetching.sources import SOURCES
+    from jaxviz.checkpoints import fetching
+    from jaxviz.checkpoints.fetching import hub
+    from jaxviz.checkpoints.fetching.sources import SOURCES
 
     known(name, NETWORKS, "network")
     settings = {"command": "weights fetch", "network": name, "mirror": mirror, "force": force}
     session = Session(settings, quiet=quiet, no_cache=True, json_path=json)
     if not mirror and name in SOURCES and SOURCES[name].hub and not hub.installed():
         session.say("takes the mirror; for parts of files of the hub: pip install huggingface_hub")
-    if force and name in checkpoints.manifest():
+    if force and name in store.manifest():
         session.say(f"{name} is shipped, and commands go on to use that; give the fetched file as --weights")
     before = _record_or_none(name)
     try:
@@ -154,7 +155,7 @@ def verify(
     debug: options.Debug = False,
 ) -> None:
     """Tell of weight files what can be checked, and whether it is right; exit code 1 where it is not."""
-    from jaxviz.networks import verifying
+    from jaxviz.checkpoints import verifying
 
     session = Session({"command": "weights verify", "file": file}, quiet=quiet, no_cache=True, json_path=json)
     session.record["files"] = []
@@ -186,7 +187,7 @@ def convert(
     debug: options.Debug = False,
 ) -> None:
     """Write a weight file of another library as one of ours, checked, with what is known of its origin in it."""
-    from jaxviz.networks import rewriting
+    from jaxviz.checkpoints import rewriting
 
     if out.suffix.lower() != SUFFIX:
         raise ValueError(f"--out is {out}; expected a name that ends with {SUFFIX}")
@@ -194,7 +195,7 @@ def convert(
     session = Session(settings, quiet=quiet, no_cache=True, json_path=json)
     with images.atomically(out) as temporary:
         said = rewriting.rewrite(file, network, temporary, dtype=dtype)
-    size, sha256 = out.stat().st_size, checkpoints.sha256(out)
+    size, sha256 = out.stat().st_size, store.sha256(out)
     session.record |= {"origin": said, "bytes": size, "sha256": sha256}
     if json != "-":
         typer.echo(

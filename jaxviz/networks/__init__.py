@@ -1,18 +1,15 @@
 """Φ_θ: convolutional networks as pure functions from one image to named taps."""
 
-from jaxviz.networks.checkpoints import WeightsError
 from jaxviz.networks.network import Network, compiled_features, parameter_shapes, tap_shapes
 from jaxviz.networks.preprocessing import Preprocessing
-from jaxviz.networks.zoo import NETWORKS, initialize, load
+from jaxviz.networks.table import NETWORKS, configured
 
 __all__ = [
     "NETWORKS",
     "Network",
     "Preprocessing",
-    "WeightsError",
     "compiled_features",
-    "initialize",
-    "load",
+    "configured",
     "parameter_shapes",
     "tap_shapes",
 ]

@@ -1,0 +1,40 @@
+"""What maps and differences look like as RGB pictures, on the host."""
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxviz.images import Picture
+
+
+def heat_map(values: Float[np.ndarray, "h w"], *, percentile: float = 99.0) -> Picture:
+    """Returns a map as colors from black over red to yellow.
+
+    Args:
+      values: At least 0; 0 is black.
+      percentile: The part of values, in percent, below the brightest color: one pixel must not darken the rest.
+    """
+    import matplotlib
+
+    scaled = _scaled(values, percentile)
+    return np.asarray(matplotlib.colormaps["inferno"](scaled), np.float32)[..., :3]
+
+
+def overlay(image: Picture, values: Float[np.ndarray, "h w"], *, percentile: float = 99.0) -> Picture:
+    """Returns the grey image under its heat map, which covers it the more, the larger a value is.
+
+    Arguments as for `heat_map`.
+    """
+    grey = np.asarray(image, np.float32).mean(-1, keepdims=True)
+    cover = _scaled(values, percentile)[..., None]
+    return (1 - cover) * grey + cover * heat_map(values, percentile=percentile)
+
+
+def _scaled(values: np.ndarray, percentile: float) -> np.ndarray:
+    values = np.asarray(values, np.float32)
+    top = float(np.percentile(values, percentile))
+    return np.clip(values / top, 0, 1) if top > 0 else np.zeros_like(values)
+
+
+def difference(before: Picture, after: Picture, *, gain: float = 10.0) -> Picture:
+    """Returns `after` minus `before` times `gain`, around middle grey."""
+    return np.clip(0.5 + gain * (np.asarray(after) - np.asarray(before)), 0, 1).astype(np.float32)
