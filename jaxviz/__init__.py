@@ -15,10 +15,12 @@ from jaxviz import (
     parameterizations,
     priors,
 )
+from jaxviz.batching import batched, chunk_size
 from jaxviz.checkpoints import WeightsError
 from jaxviz.networks import Network
 from jaxviz.optimization import Interrupted, Solution, minimize
 from jaxviz.problem import Problem, stack
+from jaxviz.sharding import mesh
 from jaxviz.techniques import attacks, features, inversion, saliency, style, texture
 from jaxviz.zoo import initialize, load
 
@@ -31,6 +33,8 @@ __all__ = [
     "Solution",
     "WeightsError",
     "attacks",
+    "batched",
+    "chunk_size",
     "constraints",
     "features",
     "gradient_rules",
@@ -38,6 +42,7 @@ __all__ = [
     "initialize",
     "inversion",
     "load",
+    "mesh",
     "minimize",
     "networks",
     "objectives",
