@@ -18,8 +18,10 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxviz import sharding
 from jaxviz._typing import Key, Scalar, symbol
 from jaxviz.optimizers import Optimizer, lbfgs
 
@@ -154,6 +156,7 @@ def minimize(
     key: Array | None = None,
     optimizer: Any = None,
     batch_axes: Any = None,
+    mesh: Mesh | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
 ) -> Solution:
     """Returns the best point found in a number of evaluations.
@@ -169,13 +172,15 @@ def minimize(
       optimizer: From `optimizers`; None stands for `lbfgs()`.
       batch_axes: For a batch, a tree like `problem` with 0 for each stacked leaf and None for each shared one,
         as `problem.stack` returns it.
+      mesh: From `jaxviz.mesh`, to split a batch of any length over several devices; None for one device.
       on_chunk: Called about twice a second with the solution so far.
 
     Returns:
       The solution. With 0 steps it is the start.
 
     Raises:
-      ValueError: If `steps` is negative, or the optimizer is none of ours.
+      ValueError: If `steps` is negative, the optimizer is none of ours, there is a mesh and no batch, or the
+        problem, start and keys of a batch differ in their number of images.
       Interrupted: On Ctrl-C in the main thread, with the best so far.
     """
     if steps < 0:
@@ -189,7 +194,17 @@ def minimize(
     key = jax.random.key(0) if key is None else key
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         key = jax.random.wrap_key_data(key)  # of jax.random.PRNGKey, which has an axis of its own
-    start, run = _compiled(*_hashable(batch_axes), key.ndim > 0)
+    kept: Any = ...
+    if batch_axes is not None:
+        axes = (batch_axes, 0, 0 if key.ndim else None)
+        kept = slice(sharding.image_count(axes, (problem, z, key)))
+        if mesh is not None:
+            problem, z, key = sharding.spread(axes, (problem, z, key), mesh)
+    elif mesh is not None:
+        raise ValueError(
+            "mesh is given without batch_axes; one problem runs on one device, `stack` makes a batch"
+        )
+    start, run = _compiled(*_hashable(batch_axes), key.ndim > 0, mesh)
     state = start(problem, z, lbfgs() if optimizer is None else optimizer, key)
     state = jax.block_until_ready(run(problem, state, np.int32(0)))
     compiled = time.perf_counter()
@@ -199,26 +214,28 @@ def minimize(
             n = min(n, steps - made)
             began = time.perf_counter()
             state = run(problem, state, np.int32(n))
-            losses.append(np.asarray(state.losses)[..., :n])
+            losses.append(np.asarray(state.losses)[kept][..., :n])
             seconds += time.perf_counter() - began
             made += n
             if on_chunk is not None:
-                on_chunk(_solution(state, losses, compiled - started, seconds))
-            if np.asarray(state.done).all():
+                on_chunk(_solution(state, losses, compiled - started, seconds, kept))
+            if np.asarray(state.done)[kept].all():
                 break
             pace = (time.perf_counter() - began) / n
             n = int(np.clip(CHUNK_SECONDS / pace, 1, min(TRACE, 8 * n)))
-    solution = _solution(state, losses, compiled - started, seconds)
+    solution = _solution(state, losses, compiled - started, seconds, kept)
     if interrupted.is_set():
         raise Interrupted(solution)
     return solution
 
 
-def _solution(state: State, losses: Sequence[np.ndarray], compiling: float, running: float) -> Solution:
-    best = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state.best)
-    evaluations = np.asarray(state.evaluations)
+def _solution(
+    state: State, losses: Sequence[np.ndarray], compiling: float, running: float, kept: Any
+) -> Solution:
+    best = jax.tree.map(lambda leaf: _own(leaf, kept), state.best)
+    evaluations = np.asarray(state.evaluations)[kept]
     trace = np.concatenate([np.zeros((*evaluations.shape, 0), np.float32), *losses], axis=-1)
-    evaluated = np.isfinite(np.asarray(state.best_loss)) | (evaluations == 0)
+    evaluated = np.isfinite(np.asarray(state.best_loss)[kept]) | (evaluations == 0)
     finite = evaluated
     for leaf in map(np.asarray, jax.tree.leaves(best)):
         finite = finite & np.isfinite(leaf).reshape(*evaluated.shape, -1).all(-1)
@@ -232,18 +249,28 @@ def _solution(state: State, losses: Sequence[np.ndarray], compiling: float, runn
     )
 
 
+def _own(leaf: Array, kept: Any) -> Array:
+    """Returns a copy without the images that only fill up a mesh; donating the state takes the original."""
+    if len(leaf.devices()) > 1:
+        return jnp.asarray(np.asarray(leaf)[kept])
+    return jnp.array(leaf, copy=True)
+
+
 def _hashable(axes: Any) -> tuple[Any, Any]:
     leaves, structure = jax.tree.flatten(axes, is_leaf=lambda leaf: leaf is None)
     return tuple(leaves), structure
 
 
 @functools.cache
-def _compiled(leaves: tuple[int | None, ...], structure: Any, own_keys: bool) -> tuple[Callable, Callable]:
+def _compiled(
+    leaves: tuple[int | None, ...], structure: Any, own_keys: bool, mesh: Mesh | None
+) -> tuple[Callable, Callable]:
     axes = jax.tree.unflatten(structure, leaves)
     begin, run = init, advance
     if axes is not None:
-        begin = jax.vmap(init, in_axes=(axes, 0, None, 0 if own_keys else None))
-        run = jax.vmap(advance, in_axes=(axes, 0, None))
+        of_start, of_run = (axes, 0, None, 0 if own_keys else None), (axes, 0, None)
+        begin = sharding.split(jax.vmap(init, in_axes=of_start), mesh, of_start)
+        run = sharding.split(jax.vmap(advance, in_axes=of_run), mesh, of_run)
 
     def start(*arguments):
         # An output that is an input shares its buffer, and donating that would take the caller's array away.

@@ -119,6 +119,13 @@ def place(axes: Any, tree: Any, mesh: Mesh) -> Any:
     return jax.tree.unflatten(structure, placed)
 
 
+def spread(axes: Any, tree: Any, mesh: Mesh) -> Any:
+    """Returns `tree` on the devices of a mesh, the last image repeated until each device has equally many."""
+    n = image_count(axes, tree)
+    filled = -(-n // mesh.size) * mesh.size
+    return place(axes, map_stacked(lambda leaf: rows(leaf, 0, n, filled), axes, tree), mesh)
+
+
 def placement(axis: int | None, mesh: Mesh) -> NamedSharding:
     """Returns where an argument of this axis belongs: split over the devices, or copied to each."""
     return NamedSharding(mesh, _spec(axis))
