@@ -70,7 +70,7 @@ def chunk_size(
     function: Callable,
     *arguments: Any,
     in_axes: Any = 0,
-    memory: str | float | None = None,
+    memory: str | int | float | None = None,
     mesh: Mesh | None = None,
 ) -> int:
     """Returns how many images `batched` should take at once on each device: a power of two.
@@ -93,7 +93,7 @@ def chunk_size(
     return made.chunk_size(arguments, budget)
 
 
-def bytes_of(memory: str | float) -> int:
+def bytes_of(memory: str | int | float) -> int:
     """Returns an amount of memory in bytes: "4GB" is 4·10⁹, "4GiB" is 4·2³⁰, a number is itself.
 
     Raises:
@@ -222,10 +222,10 @@ class _Batched:
 
     @staticmethod
     def _joined(*parts: Any) -> Any:
-        if len(parts) == 1:
-            return jnp.asarray(parts[0])
         on_host = all(isinstance(part, np.ndarray) for part in parts)
-        return jnp.asarray((np.concatenate if on_host else jnp.concatenate)(parts))
+        joined = parts[0] if len(parts) == 1 else (np.concatenate if on_host else jnp.concatenate)(parts)
+        # Unlike `jnp.asarray` this compiles nothing.
+        return jax.device_put(joined) if on_host else joined
 
 
 @functools.lru_cache(maxsize=256)

@@ -252,7 +252,7 @@ def _solution(
 def _own(leaf: Array, kept: Any) -> Array:
     """Returns a copy without the images that only fill up a mesh; donating the state takes the original."""
     if len(leaf.devices()) > 1:
-        return jnp.asarray(np.asarray(leaf)[kept])
+        return jax.device_put(np.asarray(leaf)[kept])
     return jnp.array(leaf, copy=True)
 
 
