@@ -1,229 +1,193 @@
-"""How times are taken: apart from compiling, until the result is there, the sides in turn, with their spread."""
+"""How times are taken: each side in processes of its own, in turns; the ratio of their medians and its spread."""
 
 import dataclasses
+import importlib.util
 import json
-import math
-import os
-import platform
 import statistics
 import subprocess
-import time
-import timeit
-from collections.abc import Callable, Mapping, Sequence
+import sys
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-import jaxviz
+from benchmarks import system
+from benchmarks.cases import Case, Process
 
-ROOT = Path(__file__).resolve().parents[1]
-PAUSE = 0.25
-"""Seconds of rest before each measurement, in which threads that wait for work by spinning go to sleep."""
-SHORTEST = 0.1
-"""Seconds that a measurement lasts at least: shorter calls are repeated."""
+TOLERANCES = {"float32": 1e-4, "tf32": 1e-2}
+"""How far results may differ in the median, over the largest; single values tenfold, over themselves."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Settings:
     """What the command line chose."""
 
     quick: bool = False
     precision: str = "float32"
-    commit: str = ""
-
-    def rounds(self, full: int) -> int:
-        return min(full, 2) if self.quick else full
+    huge_pages: bool = True
+    rounds: int | None = None
 
 
-@dataclasses.dataclass
-class Side:
-    """One of the contestants.
+class Measured:
+    """What the processes of one case have found."""
 
-    Attributes:
-      name: As in the table.
-      call: Does the work once and returns when the result is there.
-      units: How many units of work one call does; times are divided by it.
-      prepare: Called before each measurement, outside the measured time; such a call is not repeated.
-      repeats: Calls per measurement.
-      facts: What else the record is to say.
-      first: Seconds of the first call, which compiles, and the units that it did.
-    """
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.by: dict[tuple[str, str], int] = {}
+        self.environment: dict[str, Any] = {}
+        self.left_out: dict[str, str] = {}
+        self.results: dict[str, np.ndarray] = {}
 
-    name: str
-    call: Callable[[], Any]
-    units: int = 1
-    prepare: Callable[[], Any] | None = None
-    repeats: int = 1
-    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
-    first: tuple[float, float] = (0.0, 0.0)
-    times: list[float] = dataclasses.field(default_factory=list)
+    def add(self, process: int, folder: Path) -> None:
+        """Takes in what a process wrote."""
+        record = json.loads((folder / "record.json").read_text())
+        self.environment |= record["environment"]
+        self.left_out |= record["left_out"]
+        for row, variants in record["rows"].items():
+            for name, times in variants.items():
+                self.found.setdefault((row, name), []).append(times)
+                self.by[row, name] = process
+        with np.load(folder / "results.npz") as results:
+            self.results |= dict(results)
 
-    def timed(self) -> float:
-        """Returns the seconds that a call took."""
-        if self.prepare is not None:
-            self.prepare()
-        began = time.perf_counter()
-        for _ in range(self.repeats):
-            self.call()
-        seconds = (time.perf_counter() - began) / self.repeats
-        if not self.first[0]:
-            self.first = (seconds, self.units)
-        return seconds
+    def rival_elsewhere(self) -> bool:
+        """Returns whether PyTorch runs on another kind of device, and so is no rival."""
+        both = [self.environment.get(name) for name in ("platform", "torch_platform")]
+        return None not in both and both[0] != both[1]
 
-    def record(self) -> dict[str, Any]:
-        quartiles = statistics.quantiles(self.times, n=4) if len(self.times) > 1 else self.times * 3
-        return {
-            "median_s": statistics.median(self.times),
-            "min_s": min(self.times),
-            "max_s": max(self.times),
-            "quartiles_s": [quartiles[0], quartiles[2]],
-            "first_call_s": self.first[0],
-            "compile_s": max(0.0, self.first[0] - statistics.median(self.times) * self.first[1]),
-            "units_per_measurement": self.units * self.repeats,
-            "times_s": self.times,
-            **self.facts,
-        }
+    def of(self, row: str, process: int) -> list[str]:
+        """Returns the variants of one process."""
+        return [name for (other, name), by in self.by.items() if other == row and by == process]
+
+    def medians(self, row: str, name: str) -> list[float]:
+        """Returns the median of each process."""
+        return [statistics.median(record["times_s"]) for record in self.found[row, name]]
+
+    def fastest(self, row: str, names: Iterable[str]) -> str | None:
+        """Returns the variant of least median among those that were measured in every round."""
+        rounds = {name: len(self.found[row, name]) for name in names}
+        kept = [name for name, count in rounds.items() if count == max(rounds.values())]
+        return min(kept, key=lambda name: statistics.median(self.medians(row, name)), default=None)
 
 
-def alternate(sides: Sequence[Side], rounds: int, *, warmups: int = 2) -> None:
-    """Times the sides in turn, A B C A B C …, after `warmups` calls of each, of which the first compiles."""
-    for side in sides:
-        for _ in range(warmups):
-            seconds = side.timed()
-        if warmups and side.prepare is None:
-            side.repeats = min(100, math.ceil(SHORTEST / seconds))
-    for _ in range(rounds):
-        for side in sides:
-            time.sleep(PAUSE)
-            side.times.append(side.timed() / side.units)
+def run(benchmark: str, case: Case, rounds: int, settings: Settings) -> tuple[list[dict], dict[str, Any]]:
+    """Returns the rows of one case, and what its processes say of the environment."""
+    measured = Measured()
+    processes = [p for p in case.processes if p.side != "torch" or importlib.util.find_spec("torch")]
+    with tempfile.TemporaryDirectory(prefix="jaxviz-benchmark-") as scratch:
+        for number in range(rounds):
+            for i, process in enumerate(processes):
+                if process.side == "torch" and measured.rival_elsewhere():
+                    continue
+                only = _variants(case, process, measured, number, i)
+                folder = Path(scratch) / f"process-{i}"
+                _start(benchmark, case, process, only, number == 0, settings, Path(scratch), folder)
+                measured.add(i, folder)
+    if measured.rival_elsewhere():
+        print("  PyTorch finds no GPU and JAX does: jaxviz alone")
+    ours = next(i for i, process in enumerate(processes) if process.side == "jaxviz")
+    for what, why in measured.left_out.items():
+        print(f"  left out: {case.work} {what}: {why}")
+    rows = list(dict.fromkeys(row for row, _ in measured.found))
+    return [_row(case, row, ours, measured, settings) for row in rows], measured.environment
 
 
-def fastest(trials: Mapping[str, Callable[[], Any]], calls: int = 3) -> str:
-    """Returns the name of the trial with the shortest of a few calls, after one that is not timed."""
-    shortest = {}
-    for name, trial in trials.items():
-        trial()
-        shortest[name] = min(timeit.repeat(trial, number=1, repeat=calls))
-    return min(shortest, key=lambda name: shortest[name])
+def _variants(case: Case, process: Process, measured: Measured, number: int, i: int) -> dict[str, list[str]]:
+    if number and case.keep_fastest and process.side == "torch":
+        rows = dict.fromkeys(row for row, _ in measured.found)
+        fastest = {row: measured.fastest(row, measured.of(row, i)) for row in rows}
+        return {row: [name] for row, name in fastest.items() if name}
+    return {"": list(process.only)}
 
 
-def surviving(sides: Sequence[Side], begin: Callable[[Side], Any] = Side.timed) -> list[Side]:
-    """Returns the sides that run; prints why another does not, as a compiler may refuse where eager code runs."""
-    kept = []
-    for side in sides:
-        try:
-            begin(side)
-        except Exception as error:
-            print(f"  left out: {side.name}: {type(error).__name__}: {str(error).splitlines()[0][:160]}")
-        else:
-            kept.append(side)
-    return kept
+def _start(benchmark, case, process, only, wants_results, settings, scratch: Path, folder: Path) -> None:
+    options = {
+        **case.options,
+        "variants": only,
+        "results": wants_results,
+        "precision": settings.precision,
+        "quick": settings.quick,
+        "cores": system.cores(),
+        "scratch": str(scratch),
+        "seconds": 0.1 if settings.quick else case.seconds,
+        "least": 2 if settings.quick else case.least,
+        "calls": case.calls,
+    }
+    environment = system.environment(settings.huge_pages) | {
+        "PYTHONPATH": str(system.ROOT),
+        # What the first round compiled, the others find: its seconds are those that count as compiling.
+        "JAX_COMPILATION_CACHE_DIR": str(scratch / "jax"),
+        "TORCHINDUCTOR_CACHE_DIR": str(scratch / "torch"),
+    }
+    command = [sys.executable, "-m", "benchmarks.worker", benchmark, process.side, "--out", str(folder)]
+    subprocess.run([*command, "--options", json.dumps(options)], env=environment, check=True)
 
 
-def ratio(ours: Side, other: Side) -> dict[str, Any]:
-    """Returns our time ÷ the other's, round by round: below 1, ours is the faster."""
-    pairs = [a / b for a, b in zip(ours.times, other.times, strict=True)]
-    return {"median": statistics.median(pairs), "min": min(pairs), "max": max(pairs), "pairs": pairs}
+def _row(case: Case, row: str, ours: int, measured: Measured, settings: Settings) -> dict[str, Any]:
+    """Returns one line of the table: our first variant against the fastest of the rival's."""
+    names = [name for other, name in measured.found if other == row]
+    mine = measured.of(row, ours)[0]
+    rivals = [] if measured.rival_elsewhere() else [name for name in names if measured.by[row, name] != ours]
+    rival = measured.fastest(row, rivals)
+    return {
+        "work": ", ".join(filter(None, [case.work, row])),
+        "ours": mine,
+        "rival": rival,
+        "ratio": rival and ratio(measured.medians(row, mine), measured.medians(row, rival)),
+        "sides": {name: _side(measured, row, name) for name in names},
+        "agreement": rival and agreement(measured.results, row, mine, rival, settings.precision),
+        "left_out": measured.left_out,
+        **case.options,
+        **case.facts,
+    }
 
 
-def agreement(found: np.ndarray, expected: np.ndarray) -> dict[str, float]:
-    """Returns how far two sides' derivatives differ, relative to the largest entry.
+def _side(measured: Measured, row: str, name: str) -> dict[str, Any]:
+    records, medians = measured.found[row, name], measured.medians(row, name)
+    return {
+        "median_s": statistics.median(medians),
+        "min_s": min(medians),
+        "max_s": max(medians),
+        "compile_s": records[0]["compile_s"],
+        "first_call_s": records[0]["first_call_s"],
+        "units_per_call": records[0]["units_per_call"],
+        "processes_s": [record["times_s"] for record in records],
+        **records[0]["facts"],
+    }
+
+
+def ratio(ours: list[float], theirs: list[float]) -> dict[str, Any]:
+    """Returns our time ÷ theirs, of the medians of each round's processes: below 1, ours is the faster."""
+    rounds = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return {"median": statistics.median(rounds), "min": min(rounds), "max": max(rounds), "rounds": rounds}
+
+
+def agreement(
+    results: dict[str, np.ndarray], row: str, ours: str, rival: str, precision: str
+) -> dict[str, Any]:
+    """Returns how far the results of two variants differ, and whether by rounding alone.
 
     The median is rounding. The maximum is that of pixels whose max pooling ties, in flat regions, where rounding
     picks the winner: PyTorch's two layouts differ from each other by as much.
     """
-    difference = np.abs(found - expected) / np.abs(expected).max()
-    return {
-        "median_difference_over_largest": float(np.median(difference)),
-        "largest_difference_over_largest": float(difference.max()),
-        "correlation": float(np.corrcoef(found.ravel(), expected.ravel())[0, 1]),
-    }
-
-
-def best(sides: Sequence[Side]) -> Side | None:
-    """Returns the side of least median time, None where there is none."""
-    return min(sides, key=lambda side: statistics.median(side.times), default=None)
-
-
-def row(
-    work: str, ours: Side, others: Sequence[Side], rivals: Sequence[Side], **facts: Any
-) -> dict[str, Any]:
-    """Returns one line of the table: `ours` against the best of `rivals`; `others` are reported beside them."""
-    rival = best(rivals)
-    return {
-        "work": work,
-        "ours": ours.name,
-        "rival": None if rival is None else rival.name,
-        "ratio": None if rival is None else ratio(ours, rival),
-        "sides": {side.name: side.record() for side in (ours, *others, *rivals)},
-        **facts,
-    }
-
-
-def environment(settings: Settings) -> dict[str, Any]:
-    """Returns commit, device and versions."""
-    device = jax.devices()[0]
-    record = {
-        "commit": settings.commit or commit(),
-        "platform": device.platform,
-        "device": device.device_kind if device.platform != "cpu" else processor(),
-        "devices": jax.device_count(),
-        "cores": cores(),
-        "precision": settings.precision,
-        "python": platform.python_version(),
-        "jaxviz": jaxviz.__version__,
-        "jax": jax.__version__,
-        "numpy": np.__version__,
-        "torch": None,
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-    }
-    try:
-        import torch
-    except ModuleNotFoundError:
-        return record
-    return record | {"torch": torch.__version__}
-
-
-def commit() -> str:
-    """Returns the commit of the checkout, marked where tracked files differ from it; "unknown" without git."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "--short=10", "HEAD") + ("+changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def cores() -> int:
-    """Returns how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def load() -> float:
-    """Returns how many cores were busy on average over the last minute; 0 where the system does not say."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-
-
-def processor() -> str:
-    """Returns the processor's name."""
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def save(folder: Path, name: str, record: dict[str, Any]) -> Path:
-    """Writes one benchmark's record as `name`-`platform`.json, with `-quick` or the precision where unusual."""
-    platform_name = record["environment"]["platform"]
-    precision = record["environment"]["precision"]
-    parts = [name, platform_name] + ["quick"] * record["quick"] + [precision] * (precision != "float32")
-    path = folder / f"{'-'.join(parts)}.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    return path
+    found: dict[str, Any] = {"agrees": True}
+    for key, mine in results.items():
+        other = results.get(f"{row}|{rival}|{key.split('|')[2]}")
+        if not key.startswith(f"{row}|{ours}|") or other is None or other.shape != mine.shape:
+            continue
+        tolerance, what = TOLERANCES[precision], key.split("|")[2]
+        if mine.ndim == 0:
+            difference = abs(float(mine) - float(other)) / abs(float(other))
+            found[what] = {"relative_difference": difference, "values": [float(mine), float(other)]}
+            found["agrees"] &= difference < 10 * tolerance
+            continue
+        differences = np.abs(mine - other) / np.abs(other).max()
+        found[what] = {
+            "median_difference_over_largest": float(np.median(differences)),
+            "largest_difference_over_largest": float(differences.max()),
+            "correlation": float(np.corrcoef(mine.ravel(), other.ravel())[0, 1]),
+        }
+        found["agrees"] &= float(np.median(differences)) < tolerance
+    return found if len(found) > 1 else {"agrees": None}

@@ -10,7 +10,7 @@ RESULTS = HERE / "results"
 OPEN, CLOSE = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 GRIDS = ("networks", "networks16")
 """Benchmarks of too many rows for a table of rows: the main README has their medians."""
-ORDER = ("gatys", "transfer", "saliency", "step", "networks", "networks16")
+ORDER = ("gatys", "transfer", "saliency", "step", "networks", "networks16", "compiling")
 HEAD = ("Work", "", "Device", "jaxviz", "against", "its time", "ours ÷ its (range)", "commit")
 
 
@@ -88,7 +88,8 @@ def grid(records: Iterable[dict]) -> str:
         for row in record["rows"]:
             if row["rival"] is None:
                 continue
-            network, column = row["work"].split(", ", 1)
+            network, kind = row["work"].split(", ", 1)
+            column = f"{kind}, batch {row['batch']}"
             columns[column] = None
             ratio = row["ratio"]
             cell = f"**{ratio['median']:.2f}** ({ratio['min']:.2f} – {ratio['max']:.2f})"
@@ -119,6 +120,10 @@ def versions(records: Iterable[dict]) -> str:
         if sentence not in sentences:
             sentences.append(sentence)
     return "  \n".join(sentences)
+
+
+def full(records):
+    return table(records)
 
 
 def insert(path: Path, text: str) -> bool:

@@ -1,21 +1,24 @@
-"""The pictures, and the problem of style transfer, that the benchmarks share; and whether there is a rival."""
+"""The pictures and starts that both sides take. Imports neither runtime."""
 
-import importlib.util
-
-import jax
 import numpy as np
 import skimage.data
+from PIL import Image
 
-import jaxviz
-from benchmarks import protocol
-
-LABEL = 652  # military uniform; any class costs the same
+LABEL = 652
+"""Military uniform; any class costs the same."""
+MEAN_COLOR = (123.68 / 255, 116.779 / 255, 103.939 / 255)
+ADAM_RATE = 0.02
 
 
 def picture(name: str, size: int) -> np.ndarray:
     """Returns a square scikit-image picture, RGB in [0, 1]."""
     image = (getattr(skimage.data, name)() / 255).astype(np.float32)
-    return jaxviz.images.resize(image, size, size)
+    if image.shape[:2] == (size, size):
+        return image
+    channels = [
+        Image.fromarray(image[..., c]).resize((size, size), Image.Resampling.BICUBIC) for c in range(3)
+    ]
+    return np.clip(np.stack([np.asarray(channel) for channel in channels], -1), 0, 1)
 
 
 def pair(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,23 +33,7 @@ def crops(count: int, size: int = 224) -> np.ndarray:
     return np.stack([whole[top : top + size, left : left + size] for top, left in corners])
 
 
-def style_problem(size: int, settings: protocol.Settings):
-    """Returns the problem of style transfer at its defaults, and its start, the content."""
-    network = jaxviz.load("vgg16", precision=settings.precision)
-    content, style = pair(size)
-    problem, start = jaxviz.style.problem(network, content, [style])
-    return jax.device_put(problem), jax.device_put(start)
-
-
-def torch_device(settings: protocol.Settings) -> str | None:
-    """Returns where PyTorch runs; None, with a line saying why, where it is no rival."""
-    if importlib.util.find_spec("torch") is None:
-        print("  PyTorch is not installed: jaxviz alone")
-        return None
-    from benchmarks.peers import torch_gatys
-
-    device = torch_gatys.start(protocol.cores(), settings.precision)
-    if jax.default_backend() != "cpu" and device == "cpu":
-        print("  PyTorch finds no GPU and JAX does: jaxviz alone")
-        return None
-    return device
+def noise(count: int, size: int, deviation: float) -> np.ndarray:
+    """Returns starts [count, size, size, 3] around the mean color, in [0, 1]."""
+    drawn = np.random.default_rng(1).standard_normal((count, size, size, 3))
+    return np.clip(np.asarray(MEAN_COLOR) + deviation * drawn, 0, 1).astype(np.float32)

@@ -1,32 +1,28 @@
-"""One step of L-BFGS inside the compiled loop against the same step compiled alone: what the loop costs."""
+"""One step of L-BFGS inside the compiled loop, and the same step compiled alone: what the loop costs."""
 
 import dataclasses
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import protocol, workload
-from benchmarks.protocol import Settings, Side
+from benchmarks.ours import problems
+from benchmarks.worker import Work
 from jaxviz import optimization, optimizers
 
-TITLE = "One step of L-BFGS in the compiled loop, against the same step compiled alone, VGG-16"
-UNIT = "one step: value, gradient, update"
-SIZE = 256
-TARGET = 1.1
 FILL = 20
 """Steps made first, which fill the history."""
 
 
-def run(settings: Settings) -> list[dict]:
-    """Returns one row, whose ratio is loop ÷ alone."""
-    size = 64 if settings.quick else SIZE
-    steps = 4 if settings.quick else 8 if jax.default_backend() == "cpu" else 64
-    problem, start = workload.style_problem(size, settings)
-    initial = optimization.init(problem, start, optimizers.lbfgs(20), jax.random.key(0))
+def rows(options: dict[str, Any]) -> dict[str, Any]:
+    """Returns both."""
+    problem, start = problems.style(options["size"], options["precision"])
+    steps = 4 if options["quick"] else 8 if jax.default_backend() == "cpu" else 64
     advance = jax.jit(optimization.advance, donate_argnums=1)
     single = jax.jit(step, donate_argnums=1)
+    initial = optimization.init(problem, start, optimizers.lbfgs(20), jax.random.key(0))
     began = time.perf_counter()
     filled = jax.block_until_ready(advance(problem, copied(initial), np.int32(FILL)))
     first = (time.perf_counter() - began, FILL)
@@ -39,29 +35,31 @@ def run(settings: Settings) -> list[dict]:
             state = single(problem, state)
         return state
 
-    sides = [side("in the loop", by_loop, filled, steps), side("alone", by_calls, filled, steps)]
-    protocol.alternate(sides, settings.rounds(9))
-    loop, alone = sides
-    loop.first = first
-    ends = [float(side.facts.pop("loss")) for side in sides]
-    facts = {"size": size, "steps": steps, "target": TARGET, "loss_reached": ends}
-    return [protocol.row(f"{size}²", loop, [], [alone], **facts)]
+    return {
+        "": {
+            "in the loop": lambda: work(by_loop, filled, steps, first),
+            "alone": lambda: work(by_calls, filled, steps, None),
+        }
+    }
 
 
-def side(name, function, filled, steps) -> Side:
-    """Returns a side that makes `steps` steps from the same state each time."""
-    made = Side(name, lambda: None, units=steps)
-    state = None
+def work(function, filled, steps, first) -> Work:
+    """Returns the work of `steps` steps, from the same state each time."""
+    state = reached = None
 
     def prepare():
         nonlocal state
         state = jax.block_until_ready(copied(filled))
 
     def call():
-        result = jax.block_until_ready(function(state))
-        made.facts["loss"] = result.best_loss
+        nonlocal reached
+        reached = jax.block_until_ready(function(state))
 
-    made.prepare, made.call = prepare, call
+    def result():
+        made.timed()
+        return {"value": float(reached.best_loss)}
+
+    made = Work(call, units=steps, prepare=prepare, result=result, first=first)
     return made
 
 

@@ -1,0 +1,140 @@
+"""What is measured: the cases of each benchmark. Imports no runtime."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+NETWORKS = (
+    "alexnet",
+    *(f"vgg{depth}{suffix}" for depth in (11, 13, 16, 19) for suffix in ("", "_bn")),
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "googlenet",
+    *(f"resnet{depth}" for depth in (18, 34, 50, 101)),
+    "densenet121",
+)
+TOGETHER = (8, 4)
+"""Images at a time in which PyTorch too may go through a batch."""
+TECHNIQUES = {
+    "saliency": "SqueezeNet 1.1, 224²",
+    "fgsm": "SqueezeNet 1.1, 224²",
+    "inversion": "VGG-16 to relu3_3, 128²",
+    "texture": "VGG-16 to pool4, 128²",
+    "style": "VGG-16 to relu5_1, 128²",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """One of the processes that take turns: a side, and which of its variants."""
+
+    side: str
+    only: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One set of processes that are measured in turns.
+
+    Attributes:
+      work: The label of its row, or the first part of those of its rows.
+      options: What both sides are told.
+      processes: In the order in which they start. Ours is the first of jaxviz, the other is its rival.
+      seconds: For how long each variant is measured in each process.
+      least: Calls that it is measured for, at least.
+      calls: Calls, where their number is fixed.
+      keep_fastest: Whether of the rival's variants the fastest in the first round goes on alone.
+      facts: What else the row is to say.
+    """
+
+    work: str
+    options: dict[str, Any]
+    processes: tuple[Process, ...] = (Process("jaxviz"), Process("torch"))
+    seconds: float = 2.0
+    least: int = 3
+    calls: int | None = None
+    keep_fastest: bool = False
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """A title, the unit of its times, rounds of processes, and its cases, fewer and smaller for `quick`."""
+
+    title: str
+    unit: str
+    rounds: int
+    cases: Callable[[bool], list[Case]]
+
+
+def gatys(quick: bool) -> list[Case]:
+    return [Case(f"{size}²", {"size": size}) for size in ((64,) if quick else (256, 512))]
+
+
+def saliency(quick: bool) -> list[Case]:
+    options = {"together": TOGETHER}
+    return [Case(f"batch {n}", {"batch": n, **options}) for n in ((1, 2) if quick else (1, 16))]
+
+
+def transfer(quick: bool) -> list[Case]:
+    size, evaluations = (64, 10) if quick else (256, 160)
+    options = {"size": size, "evaluations": evaluations, "warmup": 3}
+    return [Case(f"{size}², {evaluations} evaluations", options, calls=1, keep_fastest=True)]
+
+
+def step(quick: bool) -> list[Case]:
+    size = 64 if quick else 256
+    processes = (Process("jaxviz", ("in the loop",)), Process("jaxviz", ("alone",)))
+    return [Case(f"{size}²", {"size": size}, processes, seconds=4.0, facts={"target": 1.1})]
+
+
+def networks(batch: int, quick: bool) -> list[Case]:
+    batch = min(batch, 2) if quick else batch
+    # PyTorch begins, as it draws the weights.
+    return [
+        Case(
+            name,
+            {"network": name, "batch": batch, "together": TOGETHER},
+            (Process("torch"), Process("jaxviz")),
+            seconds=1.0,
+            least=2,
+            keep_fastest=True,
+            facts={"batch": batch},
+        )
+        for name in (("squeezenet1_1", "resnet18") if quick else NETWORKS)
+    ]
+
+
+def compiling(quick: bool) -> list[Case]:
+    found = []
+    for technique, setting in TECHNIQUES.items():
+        size = 48 if quick else int(setting.split()[-1].rstrip("²"))
+        options = {
+            "technique": technique,
+            "size": size,
+            "counts": (1, 2) if quick else (1, 4, 16),
+            "evaluations": 2 if quick else 3,
+        }
+        case = Case(technique, options, seconds=1.0, least=2, facts={"setting": setting})
+        found.append(case)
+    return found
+
+
+BENCHMARKS = {
+    "gatys": Benchmark("Value and gradient of the Gatys loss, VGG-16", "one evaluation", 5, gatys),
+    "saliency": Benchmark("Gradient saliency, SqueezeNet 1.1, 224²", "one batch of maps", 5, saliency),
+    "transfer": Benchmark("Style transfer by L-BFGS, memory 20, VGG-16", "one run", 3, transfer),
+    "step": Benchmark(
+        "One step of L-BFGS in the compiled loop, against the same step compiled alone, VGG-16",
+        "one step: value, gradient, update",
+        5,
+        step,
+    ),
+    "networks": Benchmark("Every network at batch 1, 224²", "one batch", 3, lambda quick: networks(1, quick)),
+    "networks16": Benchmark(
+        "Every network at batch 16, 224²", "one batch", 3, lambda quick: networks(16, quick)
+    ),
+    "compiling": Benchmark(
+        "What compiling buys", "one image; one evaluation of one image where there are several", 2, compiling
+    ),
+}

@@ -1,0 +1,1 @@
+"""Our side: the same work by jaxviz. Imports no other runtime than JAX."""

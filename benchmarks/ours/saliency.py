@@ -1,0 +1,32 @@
+"""Gradient saliency: a batch in the library's form for batches, and by vmap."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+import jaxviz
+from benchmarks import workload
+from benchmarks.worker import Work
+from jaxviz.batching import batched
+
+
+def rows(options: dict[str, Any]) -> dict[str, Any]:
+    """Returns both forms; for one image they are the same."""
+    batch = options["batch"]
+    network = jax.device_put(jaxviz.load("squeezenet1_1", precision=options["precision"]))
+    images = jax.device_put(workload.crops(batch))
+
+    def maps(network, image):
+        return jaxviz.saliency.gradient(network, image, workload.LABEL)
+
+    def made(function) -> Work:
+        def call():
+            return jax.block_until_ready(function(network, images))
+
+        return Work(call, result=lambda: {f"maps of {batch}": np.asarray(call())})
+
+    forms = {"jaxviz, jit(vmap)": lambda: made(jax.jit(jax.vmap(maps, in_axes=(None, 0))))}
+    if batch > 1:
+        forms = {"jaxviz, batched": lambda: made(batched(maps, in_axes=(None, 0))), **forms}
+    return {"": forms}
