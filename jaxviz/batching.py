@@ -130,14 +130,14 @@ def device_memory(device: jax.Device) -> int:
 
 
 class _Batched:
-    """A function of a batch; holds the compiled programs of one function."""
+    """A function of a batch: parts of it go through `program`, that of one part."""
 
-    def __init__(self, function: Callable, axes: Any, size: int | None, mesh: Mesh | None):
+    def __init__(self, function: Callable, program: Any, axes: Any, size: int | None, mesh: Mesh | None):
         functools.update_wrapper(self, function, updated=())
         self.axes, self.size, self.mesh = axes, size, mesh
         self.devices = 1 if mesh is None else mesh.size
         self.device = jax.devices()[0] if mesh is None else mesh.devices.flat[0]
-        self.program = jax.jit(sharding.split(jax.vmap(function, in_axes=axes), mesh, axes))
+        self.program = program
         self.chosen: dict[Any, int] = {}
 
     def __call__(self, *arguments: Any) -> Any:
@@ -230,7 +230,15 @@ class _Batched:
 
 @functools.lru_cache(maxsize=256)
 def _batched(function: Callable, leaves: tuple, structure: Any, size: int | None, mesh: Mesh | None) -> Any:
-    return _Batched(function, jax.tree.unflatten(structure, leaves), size, mesh)
+    program = _program(function, leaves, structure, mesh)
+    return _Batched(function, program, jax.tree.unflatten(structure, leaves), size, mesh)
+
+
+@functools.lru_cache(maxsize=256)
+def _program(function: Callable, leaves: tuple, structure: Any, mesh: Mesh | None) -> Any:
+    """Returns the program of a part, which all sizes share."""
+    axes = jax.tree.unflatten(structure, leaves)
+    return jax.jit(sharding.split(jax.vmap(function, in_axes=axes), mesh, axes))
 
 
 def _power_of_two(n: int) -> int:

@@ -101,6 +101,16 @@ def test_the_size_chosen_by_itself_compiles_nothing_more():
     assert len(seen) == 1
 
 
+def test_the_program_that_was_measured_is_the_one_that_runs():
+    def function(image):
+        return jnp.tan(image).sum()
+
+    with compilations() as seen:
+        size = jaxviz.chunk_size(function, pixels(1), memory="1GB")
+        jaxviz.batched(function, size=size)(pixels(2 * size))
+    assert len(seen) == 1
+
+
 def test_asking_again_compiles_nothing():
     first, again = (jaxviz.batched(mapped, in_axes=(None, 0, 0), size=2) for _ in range(2))
     first(*arguments(5))
