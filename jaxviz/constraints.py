@@ -1,90 +1,13 @@
-r"""C: the sets that an image must stay in: norm balls, the box of displayable colors, and intersections.
-
-A norm knows three things: the direction of steepest ascent within its unit ball, the nearest point of a ball,
-and how to draw from one.
-"""
+r"""C: the sets that an image must stay in: norm balls, the box of displayable colors, and intersections."""
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from jaxviz._checks import concrete, known, number
-from jaxviz._typing import Constraint, Key, Number, static, symbol
-
-Vector = Float[Array, "..."]
-
-
-class Linf:
-    r"""The maximum norm :math:`\max_i |v_i|`."""
-
-    def project(self, v: Vector, radius: Number) -> Vector:
-        """Returns the nearest vector of norm at most `radius`."""
-        return jnp.clip(v, -radius, radius)
-
-    def direction(self, g: Vector) -> Vector:
-        """Returns the vector of norm 1 whose product with `g` is largest; 0 where `g` is."""
-        return jnp.sign(g)
-
-    def sample(self, key: Key, shape: tuple[int, ...], radius: Number) -> Vector:
-        """Returns a vector drawn uniformly from the ball of `radius`."""
-        return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0) * radius
-
-
-class L2:
-    r"""The Euclidean norm :math:`\sqrt{\sum_i v_i^2}`."""
-
-    def project(self, v: Vector, radius: Number) -> Vector:
-        """Returns the nearest vector of norm at most `radius`."""
-        length = _length(v)
-        return v * jnp.where(length > radius, radius / jnp.where(length > 0, length, 1), 1)
-
-    def direction(self, g: Vector) -> Vector:
-        """Returns the vector of norm 1 whose product with `g` is largest; 0 where `g` is."""
-        length = _length(g)
-        return g / jnp.where(length > 0, length, 1)
-
-    def sample(self, key: Key, shape: tuple[int, ...], radius: Number) -> Vector:
-        """Returns a vector drawn uniformly from the ball of `radius`."""
-        along, out = jax.random.split(key)
-        v = self.direction(jax.random.normal(along, shape))
-        return v * radius * jax.random.uniform(out) ** (1 / v.size)
-
-
-class L1:
-    r"""The sum norm :math:`\sum_i |v_i|`."""
-
-    def project(self, v: Vector, radius: Number) -> Vector:
-        """Returns the nearest vector of norm at most `radius` (Duchi et al., ICML 2008, figure 1)."""
-        flat = jnp.abs(v).ravel()
-        descending = -jnp.sort(-flat)
-        excess = jnp.cumsum(descending) - radius
-        rank = jnp.arange(1, flat.size + 1)
-        last = jnp.sum(descending * rank > excess) - 1
-        threshold = jnp.maximum(excess[last] / (last + 1), 0)
-        inside = flat.sum() <= radius
-        return jnp.where(inside, v, jnp.sign(v) * jnp.maximum(jnp.abs(v) - threshold, 0))
-
-    def direction(self, g: Vector) -> Vector:
-        """Returns the vector of norm 1 whose product with `g` is largest; 0 where `g` is."""
-        flat = g.ravel()
-        largest = jnp.argmax(jnp.abs(flat))
-        return jnp.zeros_like(flat).at[largest].set(jnp.sign(flat[largest])).reshape(g.shape)
-
-    def sample(self, key: Key, shape: tuple[int, ...], radius: Number) -> Vector:
-        """Returns a vector drawn uniformly from the ball of `radius`."""
-        along, signs, out = jax.random.split(key, 3)
-        v = jax.random.exponential(along, shape)
-        v = v / v.sum() * jax.random.rademacher(signs, shape, v.dtype)
-        return v * radius * jax.random.uniform(out) ** (1 / v.size)
-
-
-def _length(v: Vector) -> Float[Array, ""]:
-    return jnp.sqrt(jnp.sum(v**2))
-
-
-NORMS: dict[str, Linf | L2 | L1] = {"linf": Linf(), "l2": L2(), "l1": L1()}
+from jaxviz._typing import Constraint, Number, static, symbol
+from jaxviz.norms import NORMS
 
 
 @symbol

@@ -71,13 +71,15 @@ def stack(problems: Sequence[Any]) -> tuple[Any, Any]:
     if not problems:
         raise ValueError("stack got no problem")
     flat, structures = zip(*(jax.tree.flatten(problem) for problem in problems), strict=True)
+    # One problem alone shares no leaf with another, and yet its network is not to be batched.
+    shared = {id(leaf) for leaf in jax.tree.leaves(_networks(problems[0]))}
     for i, structure in enumerate(structures):
         if structure != structures[0]:
             raise ValueError(f"problem {i} differs from problem 0 in its network, layers or kinds of symbol")
     leaves: list[Any] = []
     axes: list[int | None] = []
     for same in zip(*flat, strict=True):
-        if len(same) > 1 and all(leaf is same[0] for leaf in same):
+        if all(leaf is same[0] for leaf in same) and (len(same) > 1 or id(same[0]) in shared):
             leaves.append(same[0])
             axes.append(None)
             continue
@@ -89,3 +91,8 @@ def stack(problems: Sequence[Any]) -> tuple[Any, Any]:
         leaves.append(jnp.stack(same))
         axes.append(0)
     return jax.tree.unflatten(structures[0], leaves), jax.tree.unflatten(structures[0], axes)
+
+
+def _networks(problem: Any) -> list[Network]:
+    nodes = jax.tree.leaves(problem, is_leaf=lambda node: isinstance(node, Network))
+    return [node for node in nodes if isinstance(node, Network)]

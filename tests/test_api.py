@@ -4,9 +4,10 @@ import pytest
 
 import jaxviz
 from jaxviz import constraints, objectives, optimizers, parameterizations, priors
-from jaxviz.techniques import attacks, features, inversion, saliency, style, texture
+from jaxviz.norms import NORMS
+from jaxviz.techniques import FAMILIES
 
-TECHNIQUES = [attacks, features, inversion, saliency, style, texture]
+TECHNIQUES = [getattr(jaxviz, name) for name in FAMILIES]
 SYMBOLS = [constraints, objectives, optimizers, parameterizations, priors]
 IMAGES = {"image", "content", "exemplar"}
 
@@ -16,7 +17,9 @@ def functions(modules):
         pytest.param(value, id=f"{module.__name__.split('.')[-1]}.{name}")
         for module in modules
         for name, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+        if inspect.isfunction(inspect.unwrap(value))
+        and value.__module__.startswith(module.__name__)
+        and not name.startswith("_")
     ]
 
 
@@ -34,14 +37,11 @@ COMPOSITIONS = [case for case in functions(TECHNIQUES) if takes_image(case.value
 
 def test_the_cases_are_found():
     names = {case.id for case in COMPOSITIONS}
-    assert names == {
-        "attacks.fgsm",
-        "features.activations",
-        "saliency.gradient",
-        *(f"inversion.{name}" for name in ("problem", "invert")),
-        *(f"texture.{name}" for name in ("problem", "synthesize")),
-        *(f"style.{name}" for name in ("problem", "transfer")),
-    }
+    for family in FAMILIES.values():
+        for method in family.methods.values():
+            if takes_image(method.function):
+                assert f"{family.name}.{method.function.__name__}" in names
+    assert {"attacks.problem", "inversion.problem", "texture.problem", "style.problem"} <= names
     assert len(functions(SYMBOLS)) >= 15
 
 
@@ -91,7 +91,7 @@ def test_options_are_given_by_name(function):
         assert parameter.default is inspect.Parameter.empty
 
 
-@pytest.mark.parametrize("name", ["inversion", "texture", "style"])
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.presets])
 def test_each_loop_is_a_problem_and_minimize(name):
     module = getattr(jaxviz, name)
     options = {p.name for p in parameters(module.problem)}
@@ -106,5 +106,5 @@ def test_examples_are_shown(function):
 
 
 def test_keys_of_symbols_come_first():
-    for norm in constraints.NORMS.values():
+    for norm in NORMS.values():
         assert next(iter(inspect.signature(norm.sample).parameters)) == "key"

@@ -16,17 +16,20 @@ SYMBOLS = {
     "constraints",
     "optimizers",
 }
-BASE = {"_typing", "_checks"}
+BASE = {"_typing", "_checks", "norms"}
 ALLOWED = {
     **dict.fromkeys(SYMBOLS, BASE),
     "_typing": set(),
     "_checks": {"_typing"},
     "images": BASE,
+    "norms": {"_typing"},
     "networks": BASE | {"networks"},
     "checkpoints": BASE | {"networks", "checkpoints"},
     "zoo": BASE | {"networks", "checkpoints"},
     "drawing": BASE | {"images", "drawing"},
-    "optimization": BASE | {"optimizers"},
+    "sharding": BASE,
+    "batching": BASE | {"sharding"},
+    "optimization": BASE | {"optimizers", "sharding"},
     "problem": BASE | SYMBOLS | {"networks"},
     "techniques": BASE | SYMBOLS | {"networks", "problem", "optimization", "techniques"},
 }

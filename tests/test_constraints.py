@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxviz import constraints
+from jaxviz.norms import L1, NORMS
 
 ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
 DUALS = {"linf": 1, "l2": 2, "l1": np.inf}
@@ -25,7 +26,7 @@ def vectors(count, shape=(3, 4)):
 class TestProjection:
     def test_ends_inside_and_leaves_alone_what_is_inside(self, name, radius):
         for v in vectors(8):
-            found = constraints.NORMS[name].project(v, radius)
+            found = NORMS[name].project(v, radius)
             assert norm(found, ORDERS[name]) <= radius * (1 + 1e-5)
             if norm(v, ORDERS[name]) <= radius:
                 np.testing.assert_array_equal(found, v)
@@ -34,20 +35,20 @@ class TestProjection:
 
     def test_is_idempotent(self, name, radius):
         for v in vectors(8):
-            once = constraints.NORMS[name].project(v, radius)
-            twice = constraints.NORMS[name].project(once, radius)
+            once = NORMS[name].project(v, radius)
+            twice = NORMS[name].project(once, radius)
             np.testing.assert_allclose(twice, once, rtol=1e-5, atol=1e-6)
 
     def test_brings_no_two_points_further_apart(self, name, radius):
-        project = constraints.NORMS[name].project
+        project = NORMS[name].project
         for a, b in itertools.combinations(vectors(6), 2):
             apart = norm(project(a, radius) - project(b, radius), 2)
             assert apart <= norm(a - b, 2) * (1 + 1e-5)
 
     def test_is_the_nearest_point(self, name, radius):
         # p is nearest to v in a convex set just when no point q of it has (v - p) · (q - p) > 0.
-        project, sample = constraints.NORMS[name].project, constraints.NORMS[name].sample
-        corner = constraints.NORMS[name].direction
+        project, sample = NORMS[name].project, constraints.NORMS[name].sample
+        corner = NORMS[name].direction
         for i, v in enumerate(vectors(6)):
             p = project(v, radius)
             rest = v - p
@@ -68,28 +69,28 @@ def test_l1_projection_equals_a_brute_force_search():
             distance = np.sum((candidate - values) ** 2)
             if threshold >= 0 and np.abs(candidate).sum() <= 1.5 + 1e-9 and distance < best:
                 best, nearest = distance, candidate
-        np.testing.assert_allclose(constraints.L1().project(v, 1.5), nearest, atol=1e-5)
+        np.testing.assert_allclose(L1().project(v, 1.5), nearest, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_direction_has_norm_one_and_the_largest_product(name):
     for i, g in enumerate(vectors(5)):
-        direction = constraints.NORMS[name].direction(g)
+        direction = NORMS[name].direction(g)
         assert norm(direction, ORDERS[name]) == pytest.approx(1, rel=1e-6)
         assert float(jnp.vdot(direction, g)) == pytest.approx(norm(g, DUALS[name]), rel=1e-5)
         for k in range(10):
-            other = constraints.NORMS[name].sample(jax.random.key(10 * i + k), g.shape, 1.0)
+            other = NORMS[name].sample(jax.random.key(10 * i + k), g.shape, 1.0)
             assert float(jnp.vdot(other, g)) < float(jnp.vdot(direction, g))
 
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_direction_of_zero_is_zero(name):
-    np.testing.assert_array_equal(constraints.NORMS[name].direction(jnp.zeros((2, 3))), 0)
+    np.testing.assert_array_equal(NORMS[name].direction(jnp.zeros((2, 3))), 0)
 
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_samples_fill_the_ball(name):
-    draw = jax.vmap(lambda key: constraints.NORMS[name].sample(key, (2,), 3.0))
+    draw = jax.vmap(lambda key: NORMS[name].sample(key, (2,), 3.0))
     samples = np.asarray(draw(jax.random.split(jax.random.key(0), 4000)), np.float64)
     lengths = np.linalg.norm(samples, ORDERS[name], axis=1)
     assert lengths.max() <= 3 * (1 + 1e-5)
@@ -102,9 +103,9 @@ def test_samples_fill_the_ball(name):
 @pytest.mark.parametrize("name", ORDERS)
 def test_projections_under_jit_and_vmap(name):
     batch = jnp.stack(vectors(4))
-    together = jax.jit(jax.vmap(constraints.NORMS[name].project, (0, None)))(batch, 1.0)
+    together = jax.jit(jax.vmap(NORMS[name].project, (0, None)))(batch, 1.0)
     for i, v in enumerate(batch):
-        np.testing.assert_allclose(together[i], constraints.NORMS[name].project(v, 1.0), rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(together[i], NORMS[name].project(v, 1.0), rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ORDERS)

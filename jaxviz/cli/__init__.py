@@ -9,7 +9,8 @@ import typer
 
 import jaxviz
 from jaxviz.checkpoints import WeightsError
-from jaxviz.cli import analysis, demo, looking, synthesis, weights
+from jaxviz.cli import analysis, demo, listing, looking, synthesis, weights
+from jaxviz.cli.command import register
 from jaxviz.cli.session import Failure, Stopped
 from jaxviz.images import PictureError
 
@@ -19,19 +20,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="See what a convolutional network has learned, and make pictures with it.",
 )
-for command in (
+for run in (
     demo.demo,
     analysis.classify,
     analysis.saliency,
     analysis.attack,
+    analysis.features,
     synthesis.invert,
     synthesis.texture,
     synthesis.style,
     looking.filters,
     looking.activations,
     looking.networks,
+    listing.methods,
+    listing.presets,
 ):
-    app.command()(command)
+    register(app, run)
 app.add_typer(weights.app, name="weights")
 
 

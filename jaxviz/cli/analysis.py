@@ -1,4 +1,4 @@
-"""Commands that look at one picture through a classifier."""
+"""Commands that look at pictures through a classifier."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,45 +8,49 @@ import typer
 
 import jaxviz
 from jaxviz import images
-from jaxviz._checks import known
-from jaxviz.cli import options
-from jaxviz.cli.session import Session, class_index, class_scores, fraction, listing, top
+from jaxviz.cli import options, runs
+from jaxviz.cli.classes import class_scores, listing, top
+from jaxviz.cli.command import command
+from jaxviz.cli.methods import Choice, class_index
+from jaxviz.cli.options import OUTPUT, option
+from jaxviz.cli.session import Session
 from jaxviz.drawing import maps
+from jaxviz.techniques import FAMILIES
 
 CLASSIFIER = "squeezenet1_1"
 
 
-def _square(path: Path, size: int, max_pixels: int) -> images.Picture:
-    return images.fit_square(images.read(path, max_pixels=max_pixels), size)
+def square(session: Session, path: str | Path) -> images.Picture:
+    """Returns the picture of a session, as its `--size` says; notes where it was enlarged a lot."""
+    before = images.read(path, max_pixels=session.given["max_pixels"])
+    after = images.fit_square(before, session.given["size"])
+    runs.note_enlargement(session, path, before, after)
+    return after
 
 
-def classify(
-    picture: options.Picture,
-    network: options.Network = CLASSIFIER,
-    weights: options.Weights = None,
-    size: options.Square = 224,
-    json: options.Json = None,
-    max_pixels: options.MaxPixels = options.MAX,
-    quiet: options.Quiet = False,
-    no_cache: options.NoCache = False,
-    debug: options.Debug = False,
-) -> None:
-    """Tell the five classes that a network finds most likely."""
-    settings = {
-        "command": "classify",
-        "picture": picture,
-        "network": network,
-        "weights": weights,
-        "size": size,
-    }
-    session = Session(settings, quiet=quiet, no_cache=no_cache, json_path=json)
-    pixels = _square(picture, size, max_pixels)
-    model = jaxviz.load(network, weights=weights)
-    classes = top(model, session.timed(lambda: class_scores(model, pixels)))
+def model(session: Session, **more: Any) -> jaxviz.Network:
+    """Returns the network of a session."""
+    return jaxviz.load(session.given["network"], weights=session.given["weights"], **more)
+
+
+@command(
+    example="jaxviz classify photo.jpg",
+    network=CLASSIFIER,
+    reads=True,
+    many=True,
+    out="classes",
+)
+def classify(session: Session, picture: options.Source, size: options.Square = 224) -> None:
+    """Tell the five classes that a network finds most likely; of many pictures in RUN/*.parquet."""
+    if runs.is_many(picture):
+        runs.classify(session, picture)
+        return
+    pixels = square(session, picture)
+    network = model(session)
+    classes = top(network, session.timed(lambda: class_scores(network, pixels)))
     _record_classes(session, classes)
-    if json != "-":
+    if session.json_path != "-":
         typer.echo(listing(classes))
-    session.finish()
 
 
 def _record_classes(session: Session, classes: list[dict[str, Any]]) -> None:
@@ -54,118 +58,93 @@ def _record_classes(session: Session, classes: list[dict[str, Any]]) -> None:
     session.record["scores"] = classes
 
 
+@command(
+    example='jaxviz saliency photo.jpg --label "Egyptian cat" --overlay --out map.png',
+    network=CLASSIFIER,
+    family=FAMILIES["saliency"],
+    reads=True,
+    many=True,
+    out="saliency.png",
+)
 def saliency(
-    picture: options.Picture,
-    network: options.Network = CLASSIFIER,
-    weights: options.Weights = None,
+    session: Session,
+    picture: options.Source,
     label: options.Label = None,
-    method: Annotated[str, typer.Option("--method", help="gradient.")] = "gradient",
     size: options.Square = 224,
-    overlay: Annotated[bool, typer.Option("--overlay", help="Draw the map over the picture.")] = False,
-    out: options.Out = Path("saliency.png"),
-    json: options.Json = None,
-    max_pixels: options.MaxPixels = options.MAX,
-    quiet: options.Quiet = False,
-    no_cache: options.NoCache = False,
-    debug: options.Debug = False,
+    overlay: Annotated[bool, option("--overlay", OUTPUT, "Draw the map over the picture.")] = False,
 ) -> None:
     """Show which pixels the score of a class depends on; raw files hold the map as it is, unnormalized."""
-    known(method, ["gradient"], "saliency method")
-    settings = {
-        "command": "saliency",
-        "picture": picture,
-        "network": network,
-        "weights": weights,
-        "method": method,
-        "size": size,
-    }
-    session = Session(
-        settings | {"label": label, "out": out},
-        quiet=quiet,
-        no_cache=no_cache,
-        pictures=(out,),
-        json_path=json,
-    )
-    pixels = _square(picture, size, max_pixels)
-    model = jaxviz.load(network, weights=weights)
-    scores = class_scores(model, pixels)
-    target = int(np.argmax(scores)) if label is None else class_index(model, label, "--label")
-    session.say(f"class {target}: {model.labels[target]}, score {scores[target]:.4g}")
-    values = np.asarray(session.timed(lambda: jaxviz.saliency.gradient(model, pixels, target)))
-    session.record["settings"]["label"] = target
-    _record_classes(session, top(model, scores))
-    raw = out.suffix.lower() in images.ARRAY_SUFFIXES
-    shown = maps.overlay(pixels, values) if overlay else maps.heat_map(values)
-    session.write(out, values if raw else shown)
-    session.finish()
+    choice = _chosen(session)
+    if runs.is_many(picture):
+        runs.saliency(session, picture, choice)
+        return
+    session.opens_pictures(session.out)
+    pixels = square(session, picture)
+    network = model(session)
+    scores = class_scores(network, pixels)
+    target = int(np.argmax(scores)) if label is None else class_index(network, label, "--label")
+    values = choice.values(network)
+    session.say(f"class {target}: {network.labels[target]}, score {scores[target]:.4g}")
+    found = session.timed(lambda: choice.method.function(network, pixels, target, **values))
+    session.settle(label=target, **choice.settled(values))
+    _record_classes(session, top(network, scores))
+    heat = np.asarray(found)
+    session.write(session.out, heat if session.raw else maps.drawn(heat, pixels if overlay else None))
 
 
+def _chosen(session: Session) -> Choice:
+    if session.choice is None:
+        raise ValueError("this command has no methods")
+    return session.choice
+
+
+@command(
+    example="jaxviz attack photo.jpg --method ifgsm --epsilon 2/255 --out attacked.png",
+    network=CLASSIFIER,
+    family=FAMILIES["attacks"],
+    reads=True,
+    many=True,
+    out="attack.png",
+)
 def attack(
-    picture: options.Picture,
-    network: options.Network = CLASSIFIER,
-    weights: options.Weights = None,
+    session: Session,
+    picture: options.Source,
     label: options.Label = None,
-    target: Annotated[str | None, typer.Option("--target", help="Class to reach, by index or name.")] = None,
-    method: Annotated[str, typer.Option("--method", help="fgsm.")] = "fgsm",
-    epsilon: Annotated[
-        str, typer.Option("--epsilon", help="Largest change of a pixel, in [0, 1].")
-    ] = "8/255",
     size: options.Square = 224,
-    out: options.Out = Path("attack.png"),
-    json: options.Json = None,
-    max_pixels: options.MaxPixels = options.MAX,
-    quiet: options.Quiet = False,
-    no_cache: options.NoCache = False,
-    debug: options.Debug = False,
 ) -> None:
     """Change a picture a little so that the network errs; the difference, times 10, is written beside it."""
-    known(method, ["fgsm"], "attack method")
-    bound = fraction(epsilon, "--epsilon")
-    settings = {
-        "command": "attack",
-        "picture": picture,
-        "network": network,
-        "weights": weights,
-        "method": method,
-        "size": size,
-    }
+    choice = _chosen(session)
+    if runs.is_many(picture):
+        runs.attack(session, picture, choice)
+        return
+    out = session.out
     beside = out.with_name(f"{out.stem}-difference.png")
-    session = Session(
-        settings | {"epsilon": bound, "out": out},
-        quiet=quiet,
-        no_cache=no_cache,
-        pictures=(out, beside),
-        json_path=json,
-    )
-    pixels = _square(picture, size, max_pixels)
-    raw = out.suffix.lower() in images.ARRAY_SUFFIXES
-    if not raw:  # ε is counted from a picture that the file can hold
+    session.opens_pictures(out, beside)
+    pixels = square(session, picture)
+    if not session.raw:  # ε is counted from a picture that the file can hold
         pixels = images.to_bytes(pixels) / np.float32(255)
-    model = jaxviz.load(network, weights=weights)
-    scores = class_scores(model, pixels)
-    before = top(model, scores)
-    leave = before[0]["index"] if label is None else class_index(model, label, "--label")
-    reach = None if target is None else class_index(model, target, "--target")
-    attacked = session.timed(lambda: jaxviz.attacks.fgsm(model, pixels, leave, epsilon=bound, target=reach))
-    session.write(out, np.asarray(attacked))
-    written = np.asarray(attacked) if raw else images.read(out)
-    after = top(model, class_scores(model, written))
-    session.record["settings"] |= {"label": leave, "target": reach}
-    session.record["labels"] = {
-        side: [c["label"] for c in c5] for side, c5 in (("before", before), ("after", after))
-    }
-    session.record["scores"] = {"before": before, "after": after}
+    network = model(session)
+    before = top(network, class_scores(network, pixels))
+    leave = before[0]["index"] if label is None else class_index(network, label, "--label")
+    values = choice.values(network)
+    attacked = np.asarray(session.timed(lambda: choice.method.function(network, pixels, leave, **values)))
+    settled = choice.settled(values)
+    session.settle(label=leave, **settled)
+    session.write(out, attacked)
+    written = attacked if session.raw else images.read(out)
+    after = top(network, class_scores(network, written))
+    sides = (("before", before), ("after", after))
+    session.record["labels"] = {side: [c["label"] for c in classes] for side, classes in sides}
+    session.record["scores"] = dict(sides)
     distance = float(np.abs(written - pixels).max())
     session.record["distance"] = distance
-    if json != "-":
+    if session.json_path != "-":
         typer.echo(f"before\n{listing(before)}\nafter, as written\n{listing(after)}")
-    exact = int(np.argmax(class_scores(model, np.asarray(attacked))))
-    notes = _notes(after[0]["index"], exact, leave, reach, distance, bound)
-    session.record["notes"] = notes
-    for note in notes:
-        session.say(note)
+    exact = int(np.argmax(class_scores(network, attacked)))
+    session.record["notes"] = session.record.get("notes", [])
+    for note in _notes(after[0]["index"], exact, leave, settled["target"], distance, settled["epsilon"]):
+        session.note(note)
     session.write(beside, maps.difference(pixels, written))
-    session.finish()
 
 
 def _notes(after: int, exact: int, leave: int, reach: int | None, distance: float, bound: float) -> list[str]:
@@ -183,3 +162,37 @@ def _notes(after: int, exact: int, leave: int, reach: int | None, distance: floa
             "write .png with a multiple of 1/255, or .npy"
         )
     return notes
+
+
+@command(
+    example="jaxviz features photo.jpg --layer fire9 --out fire9.npz",
+    network=CLASSIFIER,
+    reads=True,
+    many=True,
+    out="features.npz",
+)
+def features(
+    session: Session,
+    picture: options.Source,
+    layer: Annotated[
+        list[str], typer.Option("--layer", help="A tap; repeat it.", rich_help_panel=options.WHAT)
+    ],
+    size: options.Square = 224,
+    pool: Annotated[
+        bool, option("--pool", options.HOW, "Average each channel over positions: [c] of [h, w, c].")
+    ] = False,
+) -> None:
+    """Write what layers answer to a picture, by name, to .npz; of many pictures to RUN/."""
+    if runs.is_many(picture):
+        runs.features(session, picture)
+        return
+    if session.out.suffix.lower() != ".npz":
+        raise ValueError(f"--out is {session.out}; expected a name that ends with .npz")
+    session.opens_pictures(session.out)
+    pixels = square(session, picture)
+    network = model(session)
+    taps = session.timed(lambda: runs.feature_arrays(network, pixels, layer, pool))
+    session.record["shapes"] = {name: list(np.shape(tap)) for name, tap in taps.items()}
+    with images.atomically(session.out) as temporary:
+        np.savez(temporary, allow_pickle=False, **{name: np.asarray(tap) for name, tap in taps.items()})
+    session.written.append(session.out)

@@ -5,37 +5,33 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import typer
 
 import jaxviz
 from jaxviz import images, samples
-from jaxviz.cli import options
-from jaxviz.cli.session import Session, class_scores, top, versions
+from jaxviz.cli.classes import class_scores, top
+from jaxviz.cli.command import command
+from jaxviz.cli.options import HOW, OUTPUT, option
+from jaxviz.cli.session import Session, versions
 from jaxviz.drawing import maps, plots
 from jaxviz.drawing.page import Section, write_page
 from jaxviz.optimization import Solution
-from jaxviz.techniques import inversion, style, texture
+from jaxviz.techniques import FAMILIES, inversion, style, texture
 
 EPSILON = 2 / 255
 CAT = "chelsea"
 
 
+@command(example="jaxviz demo --out out", computes=True)
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the pictures and index.html.")] = Path("out"),
-    steps: Annotated[int, typer.Option("--steps", min=0, help="Evaluations of each synthesis.")] = 100,
-    json: options.Json = None,
-    quiet: options.Quiet = False,
-    no_cache: options.NoCache = False,
-    debug: options.Debug = False,
+    session: Session,
+    out: Annotated[Path, option("--out", OUTPUT, "Folder for the pictures and index.html.")] = Path("out"),
+    steps: Annotated[int, option("--steps", HOW, "Evaluations of each synthesis.", min=0)] = 100,
 ) -> None:
     """Run every technique on sample pictures and show them in one page."""
     samples.photograph(CAT)  # without it there is no demo, nor its folder
     with images.writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    settings = {"command": "demo", "out": out, "steps": steps}
-    session = Session(
-        settings, quiet=quiet, no_cache=no_cache, pictures=(out / "saliency-map.png",), json_path=json
-    )
+    session.opens_pictures(out / "saliency-map.png")
     began = time.perf_counter()
     classifier, vgg = jaxviz.load("squeezenet1_1"), jaxviz.load("vgg16")
     sections: list[Section] = []
@@ -68,13 +64,13 @@ def demo(
     )
     session.record["seconds"] = {"total": seconds}
     session.say(f"{out / 'index.html'} shows all in {seconds:.0f} s")
-    session.finish()
 
 
 def _saliency(session: Session, network: jaxviz.Network) -> Section:
     picture = images.fit_square(samples.photograph(CAT), 224)
     best = top(network, class_scores(network, picture))[0]
     values = np.asarray(session.timed(lambda: jaxviz.saliency.gradient(network, picture, best["index"])))
+    where = np.asarray(jaxviz.saliency.hirescam(network, picture, best["index"]))
     facts: dict[str, Any] = {
         "network": network.name,
         "picture": CAT,
@@ -83,9 +79,13 @@ def _saliency(session: Session, network: jaxviz.Network) -> Section:
     }
     return Section(
         "Saliency",
-        "M = max over channels of |∂S/∂x|",
-        "Simonyan, Vedaldi, Zisserman. Deep Inside Convolutional Networks. ICLR Workshop 2014.",
-        {"input": picture, "map": maps.heat_map(values), "overlay": maps.overlay(picture, values)},
+        *_source("saliency", "gradient"),
+        {
+            "input": picture,
+            "map": maps.heat_map(values),
+            "overlay": maps.overlay(picture, values),
+            "HiResCAM": maps.overlay(picture, where),
+        },
         facts | {"largest derivative": float(values.max()), **_seconds(session)},
     )
 
@@ -108,8 +108,7 @@ def _attack(session: Session, network: jaxviz.Network) -> Section:
         facts[side] = [f"{c['label']} {c['probability']:.1%}" for c in classes]
     return Section(
         "FGSM attack",
-        "x* = clip(x + ε sign ∇J(x, y))",
-        "Goodfellow, Shlens, Szegedy. Explaining and Harnessing Adversarial Examples. ICLR 2015.",
+        *_source("attacks", "fgsm"),
         {"input": picture, "attacked": stored, "difference, times 10": maps.difference(picture, stored)},
         facts | _seconds(session),
     )
@@ -126,8 +125,7 @@ def _inversion(session: Session, network: jaxviz.Network, steps: int) -> Section
     psnr = -10 * float(np.log10(np.mean((found - picture) ** 2)))
     return Section(
         "Feature inversion",
-        "x* = argmin ‖Φ(x) − Φ(x₀)‖²/‖Φ(x₀)‖² + λ TV(x)",
-        "Mahendran, Vedaldi. Understanding Deep Image Representations by Inverting Them. CVPR 2015.",
+        *_source("inversion", "inversion"),
         {"input": picture, "result": found, "loss": plots.loss_plot(solution.losses)},
         {"network": network.name, "picture": CAT, "layer": "relu3_3", "PSNR, dB": psnr}
         | _run_facts(session, solution),
@@ -143,8 +141,7 @@ def _texture(session: Session, network: jaxviz.Network, steps: int) -> Section:
     )
     return Section(
         "Texture synthesis",
-        "x* = argmin Σ w/(4c²) ‖G(φ(x)) − G(φ(y))‖²",
-        "Gatys, Ecker, Bethge. Texture Synthesis Using Convolutional Neural Networks. NeurIPS 2015.",
+        *_source("texture", "texture"),
         {"input": exemplar, "result": np.asarray(solution.value), "loss": plots.loss_plot(solution.losses)},
         {"network": network.name, "picture": "brick", "layers": texture.LAYERS}
         | _run_facts(session, solution),
@@ -164,15 +161,20 @@ def _style(session: Session, network: jaxviz.Network, steps: int) -> Section:
         "content": "astronaut",
         "style": "brush strokes drawn by jaxviz",
     }
-    facts |= {"content weight": style.CONTENT_WEIGHT, "style weight": style.STYLE_WEIGHT}
+    weights = style.PRESETS["default"].values
+    facts |= {"content weight": weights["content_weight"], "style weight": weights["style_weight"]}
     pictures = {"content": content, "style": painting, "result": np.asarray(solution.value)}
     return Section(
         "Style transfer",
-        "x* = argmin α ‖φ(x) − φ(p)‖² + β Σ ‖G(φ(x)) − G(φ(a))‖²",
-        "Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural Networks. CVPR 2016.",
+        *_source("style", "style"),
         pictures | {"loss": plots.loss_plot(solution.losses)},
         facts | _run_facts(session, solution),
     )
+
+
+def _source(family: str, method: str) -> tuple[str, str]:
+    declared = FAMILIES[family].methods[method]
+    return declared.equation, f"{declared.paper}."
 
 
 def _seconds(session: Session) -> dict[str, Any]:

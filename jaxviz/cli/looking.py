@@ -1,6 +1,5 @@
 """Commands that look into a network: its kernels, its activations, its layers."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import jax.numpy as jnp
@@ -8,49 +7,41 @@ import numpy as np
 import typer
 
 import jaxviz
-from jaxviz import images
 from jaxviz._checks import known
 from jaxviz.checkpoints.store import manifest
 from jaxviz.cli import options
-from jaxviz.cli.analysis import CLASSIFIER
+from jaxviz.cli.analysis import CLASSIFIER, square
+from jaxviz.cli.command import command
+from jaxviz.cli.options import HOW, WHAT, option
 from jaxviz.cli.session import Failure, Session
 from jaxviz.drawing import sheets
 from jaxviz.networks import NETWORKS
 from jaxviz.networks.structure import Structure, structure
 
 
+@command(
+    example="jaxviz filters --network vgg16 --layer conv2_1 --out filters.png",
+    network=CLASSIFIER,
+    out="filters.png",
+)
 def filters(
-    network: options.Network = CLASSIFIER,
-    weights: options.Weights = None,
+    session: Session,
     layer: Annotated[
-        str | None, typer.Option("--layer", help="A convolution; default: the first one, in color.")
+        str | None, option("--layer", WHAT, "A convolution; default: the first one, in color.")
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option(
-            "--count", min=1, help="Filters to draw; default: all of the first layer, 16 of others."
-        ),
+        option("--count", HOW, "Filters to draw; default: all of the first layer, 16 of others.", min=1),
     ] = None,
     scale: Annotated[
-        str, typer.Option("--scale", help="each: by its own largest weight; common: by that of all.")
+        str, option("--scale", HOW, "each: by its own largest weight; common: by that of all.")
     ] = "each",
-    out: options.Out = Path("filters.png"),
-    json: options.Json = None,
-    quiet: options.Quiet = False,
-    no_cache: options.NoCache = False,
-    debug: options.Debug = False,
 ) -> None:
     """Draw the kernels of a convolution; raw files hold all of them, n×kh×kw×c."""
     known(scale, sheets.SCALES, "scale")
-    settings = {"command": "filters", "network": network, "weights": weights, "layer": layer, "count": count}
-    session = Session(
-        settings | {"scale": scale, "out": out},
-        quiet=quiet,
-        no_cache=no_cache,
-        pictures=(out,),
-        json_path=json,
-    )
-    model = jaxviz.load(network, weights=weights)
+    session.opens_pictures(session.out)
+    network = session.given["network"]
+    model = jaxviz.load(network, weights=session.given["weights"])
     convolutions = structure(model.architecture).convolutions
     first = next(iter(convolutions))
     layer = layer or first
@@ -58,79 +49,63 @@ def filters(
     total, height, width, inputs = kernels.shape
     colored = convolutions[layer] == convolutions[first] and inputs == 3
     count = min(total, count or (total if colored else sheets.READABLE))
-    session.record["settings"] |= {"layer": layer, "count": count}
+    session.settle(layer=layer, count=count)
     session.record["shape"] = list(kernels.shape)
     caption = f"{network}, {layer}: {_part(count, total)} filters of {height}x{width}"
-    if out.suffix.lower() in images.ARRAY_SUFFIXES:
-        session.write(out, kernels)
+    if session.raw:
+        session.write(session.out, kernels)
     elif colored:
         caption += "; grey is 0"
-        session.write(out, sheets.color_filters(kernels[:count], scale=scale, caption=caption))
+        session.write(session.out, sheets.color_filters(kernels[:count], scale=scale, caption=caption))
     else:
         caption += f", each over {_part(min(inputs, sheets.READABLE), inputs)} channels; grey is 0"
-        session.write(out, sheets.kernel_blocks(kernels, count=count, scale=scale, caption=caption))
-    session.finish()
+        session.write(session.out, sheets.kernel_blocks(kernels, count=count, scale=scale, caption=caption))
 
 
 def _part(count: int, total: int) -> str:
     return f"all {total}" if count == total else f"the first {count} of {total}"
 
 
+@command(
+    example="jaxviz activations photo.jpg --layer fire4 --out activations.png",
+    network=CLASSIFIER,
+    reads=True,
+    out="activations.png",
+)
 def activations(
+    session: Session,
     picture: options.Picture,
-    layer: Annotated[str, typer.Option("--layer", help="A tap that `jaxviz networks NETWORK` lists.")],
-    network: options.Network = CLASSIFIER,
-    weights: options.Weights = None,
+    layer: Annotated[str, option("--layer", WHAT, "A tap that `jaxviz networks NETWORK` lists.")],
     size: options.Square = 224,
-    count: Annotated[int, typer.Option("--count", min=1, help="Channels to draw, the strongest first.")] = 36,
-    out: options.Out = Path("activations.png"),
-    json: options.Json = None,
-    max_pixels: options.MaxPixels = options.MAX,
-    quiet: options.Quiet = False,
-    no_cache: options.NoCache = False,
-    debug: options.Debug = False,
+    count: Annotated[int, option("--count", HOW, "Channels to draw, the strongest first.", min=1)] = 36,
 ) -> None:
     """Draw the channels of a layer that answer to a picture most; raw files hold all of them, h×w×c."""
-    settings = {
-        "command": "activations",
-        "picture": picture,
-        "network": network,
-        "weights": weights,
-        "layer": layer,
-        "size": size,
-    }
-    session = Session(
-        settings | {"count": count, "out": out},
-        quiet=quiet,
-        no_cache=no_cache,
-        pictures=(out,),
-        json_path=json,
-    )
-    pixels = jnp.asarray(images.fit_square(images.read(picture, max_pixels=max_pixels), size))
-    model = jaxviz.load(network, weights=weights)
+    session.opens_pictures(session.out)
+    pixels = jnp.asarray(square(session, picture))
+    network = session.given["network"]
+    model = jaxviz.load(network, weights=session.given["weights"])
     found = session.timed(lambda: jaxviz.features.activations(model, pixels, layer))
     maps, strength, order = (np.asarray(value) for value in found)
     if not np.isfinite(maps).all():
         raise Failure("the activations are NaN or infinite; take other weights")
     shown = order[:count]
-    session.record["settings"]["count"] = len(shown)
+    session.settle(count=len(shown))
     session.record["shape"] = list(maps.shape)
     session.record["channels"] = [
         {"index": int(c), "strength": float(strength[c]), "maximum": float(maps[..., c].max())} for c in shown
     ]
-    if out.suffix.lower() in images.ARRAY_SUFFIXES:
-        session.write(out, maps)
+    if session.raw:
+        session.write(session.out, maps)
     else:
         which = "all" if len(shown) == len(order) else f"strongest {len(shown)} of"
         caption = f"{network}, {layer}: {which} {len(order)} channels, by the mean of their positive part"
-        session.write(out, sheets.activation_maps(maps, shown, caption=caption))
-    session.finish()
+        session.write(session.out, sheets.activation_maps(maps, shown, caption=caption))
 
 
+@command(example="jaxviz networks resnet50", computes=False)
 def networks(
+    session: Session,
     name: Annotated[str | None, typer.Argument(help="One network: its taps too.")] = None,
-    json: options.Json = None,
-    debug: options.Debug = False,
 ) -> None:
     """List the known networks, or the taps of one: shape at 224×224, what a unit sees, parameters.
 
@@ -140,7 +115,6 @@ def networks(
     shipped = manifest()
     if name is not None:
         known(name, NETWORKS, "network")
-    session = Session({"command": "networks", "name": name}, quiet=False, no_cache=True, json_path=json)
     chosen = NETWORKS if name is None else {name: NETWORKS[name]}
     record: dict[str, Any] = {}
     for each, entry in chosen.items():
@@ -151,7 +125,7 @@ def networks(
     if name is not None:
         record[name] |= _facts(structure(NETWORKS[name].architecture))
     session.record["networks"] = record
-    if json != "-":
+    if session.json_path != "-":
         for paper, names in _by_paper(record).items():
             typer.echo(paper)
             widest = max(map(len, names))
@@ -159,7 +133,6 @@ def networks(
                 typer.echo(f"    {each.ljust(widest)}  {record[each]['weights']}")
         if name is not None:
             typer.echo(_table(record[name]))
-    session.finish()
 
 
 def _by_paper(record: dict[str, Any]) -> dict[str, list[str]]:

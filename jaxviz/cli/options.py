@@ -1,40 +1,250 @@
 """The options that commands share, so that each has one name and one meaning everywhere."""
 
+import math
+from collections.abc import Mapping
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from jaxviz.images import MAX_PIXELS
+from jaxviz.techniques import Family, Method, Option
+
+WHAT, HOW, OUTPUT, MACHINE = "What", "How", "Output", "Machine"
+"""The groups of `--help`."""
+
+
+def option(flag: str, panel: str, text: str, **more: Any) -> Any:
+    """Returns what makes a parameter an option: its name, its group in the help, what it means."""
+    return typer.Option(flag, help=text, rich_help_panel=panel, **more)
+
+
+def parameter(name: str, annotation: Any, default: Any) -> Parameter:
+    """Returns a parameter of a command."""
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
 
 Picture = Annotated[Path, typer.Argument(help="PNG, JPEG, WebP, TIFF, BMP, or .npy floats in [0, 1].")]
-Network = Annotated[str, typer.Option("--network", help="A name that `jaxviz networks` lists.")]
-Weights = Annotated[
-    Path | None, typer.Option("--weights", help="A weight file instead of the shipped or fetched one.")
-]
-Out = Annotated[
-    Path,
-    typer.Option("--out", help="Result: .png or .jpg for a picture, .npy or .npz for raw float arrays."),
-]
-Json = Annotated[
-    str | None, typer.Option("--json", help="Where to write what was done as JSON; - for stdout.")
-]
-Square = Annotated[
-    int,
-    typer.Option(
-        "--size", min=1, help="N×N pixels: of another picture the centre is cut out, as for training."
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="A picture: PNG, JPEG, WebP, TIFF, BMP, or .npy floats in [0, 1]. Or many: a folder, a glob in "
+        "quotes, a .txt list of paths, tfds:NAME[:SPLIT]."
     ),
 ]
-Longer = Annotated[
-    int, typer.Option("--size", min=1, help="Longer side of the result in pixels, aspect kept.")
+Label = Annotated[str | None, option("--label", WHAT, "Class, by index or name; default: the top one.")]
+Square = Annotated[
+    int,
+    option("--size", HOW, "N×N pixels: of another picture the centre is cut out, as for training.", min=1),
 ]
-Label = Annotated[str | None, typer.Option("--label", help="Class, by index or name; default: the top one.")]
-Steps = Annotated[int, typer.Option("--steps", min=0, help="Evaluations of value and gradient.")]
-Optimizer = Annotated[str, typer.Option("--optimizer", help="lbfgs or adam.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seeds everything that is drawn.")]
-MaxPixels = Annotated[int, typer.Option("--max-pixels", min=1, help="Larger pictures are refused.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no notes: errors only.")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile anew; keep nothing in the cache folder.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Longer = Annotated[int, option("--size", HOW, "Longer side of the result in pixels, aspect kept.", min=1)]
 
-MAX = MAX_PIXELS
+COMMON = [
+    parameter(
+        "json",
+        Annotated[
+            str | None, option("--json", OUTPUT, "Where to write what was done as JSON; - for stdout.")
+        ],
+        None,
+    ),
+    parameter(
+        "quiet", Annotated[bool, option("--quiet", OUTPUT, "No progress bar, no notes: errors only.")], False
+    ),
+    parameter("debug", Annotated[bool, option("--debug", MACHINE, "Show the traceback of an error.")], False),
+]
+COMPUTING = [
+    parameter(
+        "no_cache",
+        Annotated[bool, option("--no-cache", MACHINE, "Compile anew; keep nothing in the cache folder.")],
+        False,
+    ),
+]
+READING = [
+    parameter(
+        "max_pixels",
+        Annotated[int, option("--max-pixels", MACHINE, "Larger pictures are refused.", min=1)],
+        MAX_PIXELS,
+    ),
+]
+POOLING = [
+    parameter("pooling", Annotated[str, option("--pooling", WHAT, "max, as trained, or average.")], "max")
+]
+MANY = [
+    parameter(
+        "batch",
+        Annotated[
+            int | None,
+            option(
+                "--batch",
+                MACHINE,
+                "Many pictures: so many at once; default: as memory allows.",
+                min=1,
+            ),
+        ],
+        None,
+    ),
+    parameter(
+        "memory",
+        Annotated[
+            str | None, option("--memory", MACHINE, "Many pictures: what a batch may need, such as 4GB.")
+        ],
+        None,
+    ),
+    parameter(
+        "devices",
+        Annotated[str, option("--devices", MACHINE, "Many pictures: how many devices share them, or all.")],
+        "1",
+    ),
+    parameter(
+        "workers",
+        Annotated[
+            int | None,
+            option(
+                "--workers",
+                MACHINE,
+                "Many pictures: threads that read; default: as there are cores.",
+                min=1,
+            ),
+        ],
+        None,
+    ),
+]
+
+
+def network(default: str | None) -> list[Parameter]:
+    """Returns the options that choose a network and its weights."""
+    usual = "A name that `jaxviz networks` lists." + (" Default: the preset's." if default is None else "")
+    file = "A weight file instead of the shipped or fetched one."
+    return [
+        parameter("network", Annotated[str | None, option("--network", WHAT, usual)], default),
+        parameter("weights", Annotated[Path | None, option("--weights", WHAT, file)], None),
+    ]
+
+
+def out(default: str, many: bool) -> list[Parameter]:
+    """Returns the option that says where the result goes."""
+    text = "Result: .png or .jpg for a picture, .npy or .npz for raw float arrays."
+    if many:
+        text += f" Of many pictures a folder; default: {Path(default).stem}/."
+    return [
+        parameter(
+            "out",
+            Annotated[Path | None if many else Path, option("--out", OUTPUT, text)],
+            None if many else Path(default),
+        )
+    ]
+
+
+def presets(family: Family) -> list[Parameter]:
+    """Returns the options of a technique that minimizes: its preset, and what may take its values' place."""
+    names = ", ".join(family.presets)
+    seed = Annotated[int, option("--seed", HOW, "Seeds everything that is drawn.", min=0, max=2**32 - 1)]
+    return [
+        parameter(
+            "preset",
+            Annotated[str, option("--preset", HOW, f"{names}: `jaxviz presets {family.name}`.")],
+            "default",
+        ),
+        parameter(
+            "steps",
+            Annotated[
+                int | None,
+                option("--steps", HOW, "Evaluations of value and gradient; default: the preset's.", min=0),
+            ],
+            None,
+        ),
+        parameter(
+            "optimizer",
+            Annotated[str | None, option("--optimizer", HOW, "lbfgs or adam; default: the preset's.")],
+            None,
+        ),
+        parameter("seed", seed, 0),
+        parameter(
+            "plot",
+            Annotated[Path | None, option("--plot", OUTPUT, "Where to draw the curve of the loss.")],
+            None,
+        ),
+    ]
+
+
+def of_methods(family: Family) -> list[Parameter]:
+    """Returns --method, where there is a choice, and every option that a method of the family takes."""
+    made = []
+    if len(family.methods) > 1:
+        text = "; ".join(f"{name}: {method.title}" for name, method in family.methods.items())
+        made.append(parameter("method", Annotated[str, option("--method", WHAT, f"{text}.")], family.usual))
+    for name, takers in family.options().items():
+        owner = next(iter(takers))
+        said, method = takers[owner], family.methods[owner]
+        if said.kind in TYPES:
+            flag = flag_of(name, said)
+            text = _described(name, said, method, list(takers), family)
+            limits = {} if said.kind == "fraction" else {"min": said.low, "max": said.high}
+            panel = WHAT if said.kind in ("class", "layer", "layers") else HOW
+            made.append(
+                parameter(
+                    parsed_name(flag),
+                    Annotated[TYPES[said.kind], option(flag, panel, text, **limits)],
+                    said.usual,
+                )
+            )
+    return made
+
+
+def flag_of(name: str, said: Option) -> str:
+    """Returns how an option is written on the command line."""
+    return said.flag or f"--{name.replace('_', '-')}"
+
+
+def parsed_name(flag: str) -> str:
+    """Returns the name under which a command gets an option."""
+    return flag.removeprefix("--").replace("-", "_")
+
+
+TYPES: dict[str, Any] = {
+    "number": float | None,
+    "fraction": str | None,
+    "integer": int | None,
+    "class": str | None,
+    "layer": str | None,
+    "layers": list[str] | None,
+    "choice": str | None,
+}
+"""Kind of an option → what a command takes for it. Other kinds need more of the command, which has them itself."""
+
+
+def _described(name: str, said: Option, method: Method, takers: list[str], family: Family) -> str:
+    text = said.help
+    if said.kind == "layers":
+        text = f"{text} NAME or NAME=WEIGHT; repeat it."
+    if said.choices:
+        text = f"{', '.join(said.choices)}: {text[0].lower()}{text[1:]}"
+    default = method.default(name)
+    if default is not None and said.usual is None:
+        text = f"{text} Default: {said.shown or default}."
+    return text if len(takers) == len(family.methods) else f"{text} For {', '.join(takers)}."
+
+
+def weights_of_layers(texts: list[str]) -> Mapping[str, float]:
+    """Returns weights per layer from texts such as "relu4_2" or "relu4_2=0.5"."""
+    weights = {}
+    for text in texts:
+        name, _, weight = text.partition("=")
+        try:
+            weights[name] = float(weight) if weight else 1.0
+        except ValueError:
+            raise ValueError(f"layer {text!r} has no weight that is a number; write NAME=WEIGHT") from None
+    return weights
+
+
+def fraction(text: str, flag: str) -> float:
+    """Returns a number such as "0.03" or "8/255" in [0, 1]."""
+    try:
+        above, _, below = text.partition("/")
+        value = float(above) / (float(below) if below else 1.0)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{flag} is {text!r}; expected a number or a fraction such as 8/255") from None
+    if not (math.isfinite(value) and 0 <= value <= 1):
+        raise ValueError(f"{flag} is {text}; expected a number in [0, 1], such as 8/255")
+    return value

@@ -1,4 +1,4 @@
-"""What every command does around its one call of the library: read, time, report, write."""
+"""What every command does around its one call of the library: open, time, report, write, finish."""
 
 import importlib.metadata
 import json
@@ -6,12 +6,12 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import platformdirs
 import rich.console
@@ -19,10 +19,10 @@ import rich.progress
 
 import jaxviz
 from jaxviz import images, optimizers
-from jaxviz._checks import known, nearest
-from jaxviz.networks import Network, compiled_features
+from jaxviz._checks import known
+from jaxviz.cli.methods import Choice
 from jaxviz.optimization import Interrupted, Solution
-from jaxviz.techniques.saliency import class_count
+from jaxviz.techniques import Family
 
 T = TypeVar("T")
 OPTIMIZERS: dict[str, Callable[[], Any]] = {"lbfgs": optimizers.lbfgs, "adam": optimizers.adam}
@@ -37,39 +37,73 @@ class Stopped(Exception):
 
 
 class Session:
-    """One command: its settings and results, and where they go.
+    """One command, from its parsed parameters to its record: `with` opens it and writes the JSON at its end.
 
-    Keeping `settings` first makes the JSON read like the command line that made it.
+    Attributes:
+      given: Name → what was parsed.
+      record: What the JSON will hold; `settings` first, which read like the command line that made it.
+      out: Where the result goes.
+      failure: What the command fails with at its end, when the record is written; empty where it does not.
+      choice: The method that was chosen, and its options; None where a command has no methods.
     """
 
     def __init__(
-        self,
-        settings: Mapping[str, Any],
-        *,
-        quiet: bool,
-        no_cache: bool,
-        pictures: Iterable[Path | None] = (),
-        json_path: str | None = None,
+        self, command: str, given: Mapping[str, Any], *, family: Family | None = None, usual_out: str = ""
     ):
-        self.quiet = quiet
-        self.json_path = json_path
-        self.record: dict[str, Any] = {"settings": {k: _plain(v) for k, v in settings.items()}}
+        self.given = dict(given)
+        self.quiet = bool(given.get("quiet"))
+        self.json_path: str | None = given.get("json")
+        self.record: dict[str, Any] = {"settings": {"command": command} | _plain(self.given)}
         self.interrupted = False
+        self.failure = ""
         self.written: list[Path] = []
-        outputs: list[str | Path] = [path for path in pictures if path is not None]
-        for path in outputs:
-            images.checked_suffix(path)
-        if json_path not in (None, "-"):
-            outputs.append(json_path)
-        for path in outputs:  # what cannot be written is to be known before the work, not after
-            images.temporary_beside(path).unlink()
-        if not no_cache:
+        self.out = given.get("out") or Path(usual_out)
+        self.choice = None if family is None else Choice(family, given)
+
+    def __enter__(self) -> "Session":
+        if self.json_path not in (None, "-"):
+            self.opens([self.json_path])
+        if not self.given.get("no_cache", True):
             use_compilation_cache()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._finish()
+
+    def opens(self, paths: Iterable[str | Path | None]) -> None:
+        """Checks that files can be written: what cannot is to be known before the work, not after."""
+        for path in paths:
+            if path is not None:
+                images.temporary_beside(path).unlink()
+
+    def opens_pictures(self, *paths: Path | None) -> None:
+        """Checks that pictures or arrays can be written under these names."""
+        for path in paths:
+            if path is not None:
+                images.checked_suffix(path)
+        self.opens(paths)
+
+    @property
+    def raw(self) -> bool:
+        """Whether the result is to be written as arrays, not as a picture."""
+        return self.out.suffix.lower() in images.ARRAY_SUFFIXES
+
+    def settle(self, **settings: Any) -> None:
+        """Notes in the record what a setting came to be."""
+        self.record["settings"] |= _plain(settings)
 
     def say(self, text: str) -> None:
         """Prints a line to stderr unless quiet."""
         if not self.quiet:
             print(text, file=sys.stderr)  # noqa: T201
+
+    def note(self, text: str) -> None:
+        """Says a line, and keeps it in the record."""
+        self.record.setdefault("notes", []).append(text)
+        self.say(text)
 
     def write(self, path: Path, values: np.ndarray) -> None:
         """Writes a picture, or the numbers themselves, as `images.write` does; a terminal is told at the end."""
@@ -94,15 +128,11 @@ class Session:
         Raises:
           Failure: If the result is not finite.
         """
-        columns = (
-            rich.progress.TextColumn("{task.description} {task.completed:.0f}/{task.total:.0f}"),
-            rich.progress.BarColumn(),
-            rich.progress.TextColumn("loss {task.fields[loss]}"),
-            rich.progress.TimeRemainingColumn(),
-        )
-        console = rich.console.Console(stderr=True)
-        shown = not self.quiet and sys.stderr.isatty()
-        with rich.progress.Progress(*columns, console=console, disable=not shown, transient=True) as progress:
+        text = rich.progress.TextColumn
+        count = text("{task.description} {task.completed:.0f}/{task.total:.0f}")
+        loss = text("loss {task.fields[loss]}")
+        columns = (count, rich.progress.BarColumn(), loss, rich.progress.TimeRemainingColumn())
+        with self.bar(*columns) as progress:
             task = progress.add_task(title, total=max(steps, 1), loss="compiling")
 
             def on_chunk(solution: Solution) -> None:
@@ -123,8 +153,13 @@ class Session:
         self.record["seconds"] = {"compile": solution.compile_seconds, "run": solution.run_seconds}
         return solution
 
-    def finish(self) -> None:
-        """Writes the JSON record and ends the command, with exit code 130 after Ctrl-C."""
+    def bar(self, *columns: Any) -> rich.progress.Progress:
+        """Returns a progress bar on stderr, which shows nothing unless that is a terminal."""
+        console = rich.console.Console(stderr=True)
+        hidden = self.quiet or not sys.stderr.isatty()
+        return rich.progress.Progress(*columns, console=console, disable=hidden, transient=True)
+
+    def _finish(self) -> None:
         self.record["versions"] = versions()
         self.record["device"] = str(jax.devices()[0])
         if self.json_path is not None:
@@ -136,6 +171,8 @@ class Session:
                     temporary.write_text(text, encoding="utf-8")
         if self.written and sys.stderr.isatty():
             self.say(f"wrote {', '.join(map(str, self.written))}")
+        if self.failure:
+            raise Failure(self.failure)
         if self.interrupted:
             raise Stopped("interrupted; the best so far was written")
 
@@ -160,74 +197,9 @@ def versions() -> dict[str, str]:
     return {"jaxviz": jaxviz.__version__} | {name: importlib.metadata.version(name) for name in names}
 
 
-def class_scores(network: Network, picture: images.Picture) -> np.ndarray:
-    """Returns the logits of a picture; raises ValueError where the network has no classifier."""
-    class_count(network)
-    return np.asarray(compiled_features(network, jnp.asarray(picture), ("logits",))["logits"])
-
-
-def class_index(network: Network, text: str, option: str) -> int:
-    """Returns the class that an option names, by index or by label."""
-    count = class_count(network)
-    if text.removeprefix("-").isdecimal():
-        number = int(text)
-        if not 0 <= number < count:
-            raise ValueError(f"{option} is {number}; expected 0 to {count - 1}")
-        return number
-    lowered = [label.lower() for label in network.labels]
-    found = [i for i, label in enumerate(lowered) if label == text.lower()]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ValueError(f"{option} {text!r} names several classes; give one of the indices {found}")
-    holding = [label for label in network.labels if text.lower() in label.lower()][:8]
-    hint = f"some hold it: {', '.join(holding)}" if holding else nearest(text.lower(), lowered)
-    raise ValueError(f"{option} is {text!r}, which is no class; {hint}")
-
-
-def top(network: Network, logits: np.ndarray, count: int = 5) -> list[dict[str, Any]]:
-    """Returns the best classes with index, label, score and probability, best first.
-
-    Raises:
-      Failure: If a score is not finite.
-    """
-    scores = np.asarray(logits, np.float64)
-    if not np.isfinite(scores).all():
-        raise Failure("the class scores are NaN or infinite; take other weights")
-    shares = np.exp(scores - scores.max())
-    shares /= shares.sum()
-    order = np.argsort(-scores)[:count]
-    return [
-        {
-            "index": int(i),
-            "label": network.labels[i],
-            "score": float(scores[i]),
-            "probability": float(shares[i]),
-        }
-        for i in order
-    ]
-
-
-def listing(classes: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the lines that show classes to a person."""
-    return "\n".join(f"  {c['probability']:6.1%}  {c['label']} ({c['index']})" for c in classes)
-
-
-def optimizer_named(name: str) -> Any:
-    """Returns the optimizer that an option names."""
-    return OPTIMIZERS[known(name, OPTIMIZERS, "optimizer")]()
-
-
-def fraction(text: str, option: str) -> float:
-    """Returns a number such as "0.03" or "8/255" in [0, 1]."""
-    try:
-        above, _, below = text.partition("/")
-        value = float(above) / (float(below) if below else 1.0)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{option} is {text!r}; expected a number or a fraction such as 8/255") from None
-    if not (math.isfinite(value) and 0 <= value <= 1):
-        raise ValueError(f"{option} is {text}; expected a number in [0, 1], such as 8/255")
-    return value
+def optimizer_named(name: str | None) -> Any:
+    """Returns the optimizer that an option names; None for None."""
+    return None if name is None else OPTIMIZERS[known(name, OPTIMIZERS, "optimizer")]()
 
 
 def _plain(value: Any) -> Any:

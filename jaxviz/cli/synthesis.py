@@ -1,6 +1,5 @@
 """Commands that make a picture by minimizing: inversion, texture, style."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,251 +9,156 @@ import typer
 
 import jaxviz
 from jaxviz import images
-from jaxviz.cli import options
+from jaxviz.cli import options, runs
+from jaxviz.cli.command import command
+from jaxviz.cli.methods import Choice
+from jaxviz.cli.options import HOW, WHAT, option
 from jaxviz.cli.session import Session, optimizer_named
 from jaxviz.drawing import plots
-from jaxviz.optimization import Solution
-from jaxviz.techniques import inversion
-from jaxviz.techniques import style as style_technique
-from jaxviz.techniques import texture as texture_technique
+from jaxviz.techniques import FAMILIES
+from jaxviz.techniques.style import STARTS
+from jaxviz.zoo import available
 
-NETWORK = "vgg16"
-Layers = list[str] | None
-Pooling = Annotated[str, typer.Option("--pooling", help="max, as trained, or average.")]
-Plot = Annotated[Path | None, typer.Option("--plot", help="Where to draw the curve of the loss.")]
-LAYER_HELP = "NAME or NAME=WEIGHT; repeat it for several layers."
+FALLBACK = "vgg16"
 
 
-def invert(
-    picture: options.Picture,
-    layer: Annotated[str, typer.Option("--layer", help="The tap to invert.")] = "relu3_3",
-    preset: Annotated[
-        str, typer.Option("--preset", help="default, or paper for the published numbers.")
-    ] = "default",
-    tv_weight: Annotated[
-        float | None, typer.Option("--tv-weight", min=0, help="Weight of the total variation.")
-    ] = None,
-    network: options.Network = NETWORK,
-    weights: options.Weights = None,
-    pooling: Pooling = "max",
-    size: options.Longer = 256,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=0, help="Evaluations; default: the preset's.")
-    ] = None,
-    optimizer: Annotated[
-        str | None, typer.Option("--optimizer", help="lbfgs or adam; default: the preset's.")
-    ] = None,
-    seed: options.Seed = 0,
-    out: options.Out = Path("inversion.png"),
-    plot: Plot = None,
-    json: options.Json = None,
-    max_pixels: options.MaxPixels = options.MAX,
-    quiet: options.Quiet = False,
-    no_cache: options.NoCache = False,
-    debug: options.Debug = False,
-) -> None:
+@command(
+    example="jaxviz invert photo.jpg --layer relu4_2 --out inverted.png",
+    network=None,
+    family=FAMILIES["inversion"],
+    pooling=True,
+    reads=True,
+    many=True,
+    out="inversion.png",
+)
+def invert(session: Session, picture: options.Source, size: options.Longer = 256) -> None:
     """Find a picture with the same features at one layer: what the layer has kept."""
-    settings = {
-        "command": "invert",
-        "picture": picture,
-        "layer": layer,
-        "preset": preset,
-        "tv_weight": tv_weight,
-    }
-    settings |= {
-        "network": network,
-        "weights": weights,
-        "pooling": pooling,
-        "size": size,
-        "steps": steps,
-        "optimizer": optimizer,
-    }
-    session = Session(
-        settings | {"seed": seed, "out": out},
-        quiet=quiet,
-        no_cache=no_cache,
-        pictures=(out, plot),
-        json_path=json,
-    )
-    pixels = _longer(picture, size, max_pixels)
-    model = jaxviz.load(network, weights=weights, pooling=pooling)
-    chosen = inversion.PRESETS.get(preset)
-    total = chosen.steps if steps is None and chosen is not None else steps or 0
-    solution = session.solved(
-        lambda on_chunk: inversion.invert(
-            model,
-            pixels,
-            layer=layer,
-            preset=preset,
-            tv_weight=tv_weight,
-            steps=steps,
-            optimizer=None if optimizer is None else optimizer_named(optimizer),
-            key=jax.random.key(seed),
-            on_chunk=on_chunk,
-        ),
-        total,
-    )
-    if preset == "paper":
-        note = f"the paper used AlexNet; this ran on {network}"
-        session.record["notes"] = [note]
-        session.say(note)
-    _deliver(session, solution, out, plot)
+    if runs.is_many(picture):
+        runs.invert(session, picture, _preset_network(session))
+        return
+    session.opens_pictures(session.out, session.given["plot"])
+    pixels = longer(session, picture, size)
+    _solved(session, _preset_network(session), pixels)
 
 
+@command(
+    example="jaxviz texture bricks.jpg --size 384x512 --out wall.png",
+    network=None,
+    family=FAMILIES["texture"],
+    pooling=True,
+    reads=True,
+    out="texture.png",
+)
 def texture(
+    session: Session,
     picture: options.Picture,
-    size: Annotated[str, typer.Option("--size", help="HEIGHTxWIDTH, or the longer side.")] = "256",
+    size: Annotated[str, option("--size", HOW, "HEIGHTxWIDTH, or the longer side.")] = "256",
     exemplar_size: Annotated[
-        int, typer.Option("--exemplar-size", min=1, help="Longer side of the exemplar.")
+        int, option("--exemplar-size", HOW, "Longer side of the exemplar.", min=1)
     ] = 256,
-    layer: Annotated[Layers, typer.Option("--layer", help=LAYER_HELP)] = None,
-    style_loss: Annotated[str, typer.Option("--style-loss", help="gram or covariance.")] = "gram",
-    network: options.Network = NETWORK,
-    weights: options.Weights = None,
-    pooling: Pooling = "max",
-    steps: options.Steps = texture_technique.STEPS,
-    optimizer: options.Optimizer = "lbfgs",
-    seed: options.Seed = 0,
-    out: options.Out = Path("texture.png"),
-    plot: Plot = None,
-    json: options.Json = None,
-    max_pixels: options.MaxPixels = options.MAX,
-    quiet: options.Quiet = False,
-    no_cache: options.NoCache = False,
-    debug: options.Debug = False,
 ) -> None:
     """Make a texture like the picture's, of any size, from noise."""
-    settings = {"command": "texture", "picture": picture, "size": size, "exemplar_size": exemplar_size}
-    settings |= {
-        "layers": layer,
-        "style_loss": style_loss,
-        "network": network,
-        "weights": weights,
-        "pooling": pooling,
-        "steps": steps,
-    }
-    settings |= {"optimizer": optimizer, "seed": seed, "out": out}
-    session = Session(settings, quiet=quiet, no_cache=no_cache, pictures=(out, plot), json_path=json)
-    exemplar = _longer(picture, exemplar_size, max_pixels)
+    session.opens_pictures(session.out, session.given["plot"])
+    exemplar = longer(session, picture, exemplar_size)
     sides = _height_width(size, exemplar)
-    model = jaxviz.load(network, weights=weights, pooling=pooling)
-    solution = session.solved(
-        lambda on_chunk: texture_technique.synthesize(
-            model,
-            exemplar,
-            size=sides,
-            weights=layer_options(layer),
-            kind=style_loss,
-            steps=steps,
-            optimizer=optimizer_named(optimizer),
-            key=jax.random.key(seed),
-            on_chunk=on_chunk,
-        ),
-        steps,
-    )
-    _deliver(session, solution, out, plot)
+    _solved(session, _preset_network(session), exemplar, size=sides)
 
 
+@command(
+    example="jaxviz style portrait.jpg painting.jpg --style-weight 2e-3 --out styled.png",
+    network=None,
+    family=FAMILIES["style"],
+    pooling=True,
+    reads=True,
+    out="style.png",
+)
 def style(
+    session: Session,
     content: options.Picture,
     styles: Annotated[list[Path], typer.Argument(help="One or more pictures whose style is taken.")],
-    content_weight: Annotated[
-        float, typer.Option("--content-weight", min=0)
-    ] = style_technique.CONTENT_WEIGHT,
-    style_weight: Annotated[float, typer.Option("--style-weight", min=0)] = style_technique.STYLE_WEIGHT,
-    tv_weight: Annotated[
-        float, typer.Option("--tv-weight", min=0, help="Weight of the total variation.")
-    ] = 0.0,
-    content_layer: Annotated[Layers, typer.Option("--content-layer", help=LAYER_HELP)] = None,
-    style_layer: Annotated[Layers, typer.Option("--style-layer", help=LAYER_HELP)] = None,
-    style_loss: Annotated[str, typer.Option("--style-loss", help="gram or covariance.")] = "gram",
-    style_size: Annotated[
-        int | None, typer.Option("--style-size", min=1, help="Longer side of the styles.")
-    ] = None,
-    init: Annotated[str, typer.Option("--init", help="content, noise, or a picture's path.")] = "content",
-    network: options.Network = NETWORK,
-    weights: options.Weights = None,
-    pooling: Pooling = "max",
     size: options.Longer = 256,
-    steps: options.Steps = style_technique.STEPS,
-    optimizer: options.Optimizer = "lbfgs",
-    seed: options.Seed = 0,
-    out: options.Out = Path("style.png"),
-    plot: Plot = None,
-    json: options.Json = None,
-    max_pixels: options.MaxPixels = options.MAX,
-    quiet: options.Quiet = False,
-    no_cache: options.NoCache = False,
-    debug: options.Debug = False,
+    style_size: Annotated[
+        int | None, option("--style-size", HOW, "Longer side of the styles.", min=1)
+    ] = None,
+    init: Annotated[
+        str, option("--init", WHAT, "content, noise, or a picture's path; default: the preset's.")
+    ] = "",
 ) -> None:
     """Draw the content of one picture in the style of others."""
-    settings = {"command": "style", "content": content, "styles": styles, "content_weight": content_weight}
-    settings |= {"style_weight": style_weight, "tv_weight": tv_weight, "content_layers": content_layer}
-    settings |= {
-        "style_layers": style_layer,
-        "style_loss": style_loss,
-        "style_size": style_size,
-        "init": init,
-    }
-    settings |= {
-        "network": network,
-        "weights": weights,
-        "pooling": pooling,
-        "size": size,
-        "steps": steps,
-        "optimizer": optimizer,
-    }
-    session = Session(
-        settings | {"seed": seed, "out": out},
-        quiet=quiet,
-        no_cache=no_cache,
-        pictures=(out, plot),
-        json_path=json,
-    )
-    pixels = _longer(content, size, max_pixels)
-    examples = [_longer(path, style_size or size, max_pixels) for path in styles]
-    start: Any = init
-    if init not in style_technique.STARTS:
-        start = images.resize(images.read(init, max_pixels=max_pixels), pixels.shape[0], pixels.shape[1])
-    model = jaxviz.load(network, weights=weights, pooling=pooling)
+    session.opens_pictures(session.out, session.given["plot"])
+    pixels = longer(session, content, size)
+    examples = [longer(session, path, style_size or size) for path in styles]
+    start: Any = init or None
+    if start is not None and start not in STARTS:
+        read = images.read(start, max_pixels=session.given["max_pixels"])
+        start = images.resize(read, pixels.shape[0], pixels.shape[1])
+    _solved(session, _preset_network(session), pixels, examples, init=start)
+
+
+def longer(session: Session, path: str | Path, size: int) -> images.Picture:
+    """Returns a picture with a longer side of `size`; notes where it was enlarged a lot."""
+    before = images.read(path, max_pixels=session.given["max_pixels"])
+    after = images.fit_longer(before, size)
+    runs.note_enlargement(session, path, before, after)
+    return after
+
+
+def _choice(session: Session) -> Choice:
+    if session.choice is None or session.choice.preset is None:
+        raise ValueError("this command has no presets")
+    return session.choice
+
+
+def _preset_network(session: Session) -> jaxviz.Network:
+    """Returns the network asked for, else the preset's, else, where its weights are not here, VGG-16."""
+    choice = _choice(session)
+    asked, preset = session.given["network"], choice.preset
+    name = asked or (preset.network if preset else FALLBACK)
+    if asked is None and session.given["weights"] is None and not available(name):
+        session.note(
+            f"preset {session.given['preset']!r} is meant for {name}, whose weights are not here; "
+            f"this runs on {FALLBACK} (`jaxviz weights fetch {name}` gets them)"
+        )
+        name = FALLBACK
+    session.settle(network=name)
+    return jaxviz.load(name, weights=session.given["weights"], pooling=session.given["pooling"])
+
+
+def _solved(session: Session, network: jaxviz.Network, *inputs: Any, **more: Any) -> None:
+    """Runs the method that was chosen under a progress bar, and writes what it found."""
+    choice, given = _choice(session), session.given
+    preset = choice.family.preset(given["preset"])
+    values = choice.values(network) | {name: value for name, value in more.items() if value is not None}
+    steps = preset.steps if given["steps"] is None else given["steps"]
+    texts = {name: given[name] for name in ("steps", "optimizer", "network") if given[name] is not None}
+    session.record["preset"] = preset_record(choice, {**choice.values(network), **texts})
+    optimizer = optimizer_named(given["optimizer"])
     solution = session.solved(
-        lambda on_chunk: style_technique.transfer(
-            model,
-            pixels,
-            examples,
-            content_weight=content_weight,
-            style_weight=style_weight,
-            tv_weight=tv_weight,
-            content_weights=layer_options(content_layer),
-            style_weights=layer_options(style_layer),
-            style_loss=style_loss,
-            init=start,
+        lambda on_chunk: choice.method.function(
+            network,
+            *inputs,
+            preset=given["preset"],
             steps=steps,
-            optimizer=optimizer_named(optimizer),
-            key=jax.random.key(seed),
+            optimizer=optimizer,
+            key=jax.random.key(given["seed"]),
             on_chunk=on_chunk,
+            **values,
         ),
         steps,
     )
-    _deliver(session, solution, out, plot)
+    session.settle(steps=steps)
+    if preset.departures:
+        session.note(f"preset {given['preset']!r}: {preset.departures}; this ran on {network.name}")
+    session.write(session.out, np.asarray(solution.value))
+    if given["plot"] is not None:
+        session.write(given["plot"], plots.loss_plot(solution.losses) / np.float32(255))
 
 
-def layer_options(texts: Layers) -> Mapping[str, float] | None:
-    """Returns weights per layer from options such as "relu4_2" or "relu4_2=0.5"; None where there is none."""
-    if not texts:
-        return None
-    weights = {}
-    for text in texts:
-        name, _, weight = text.partition("=")
-        try:
-            weights[name] = float(weight) if weight else 1.0
-        except ValueError:
-            raise ValueError(f"layer {text!r} has no weight that is a number; write NAME=WEIGHT") from None
-    return weights
-
-
-def _longer(path: Path, size: int, max_pixels: int) -> images.Picture:
-    return images.fit_longer(images.read(path, max_pixels=max_pixels), size)
+def preset_record(choice: Choice, given: dict[str, Any]) -> dict[str, Any]:
+    """Returns for the record which preset was used, what it fixes, and what of that was overridden."""
+    name = choice.given["preset"]
+    preset = choice.family.preset(name)
+    return {"name": name, "fixes": preset.fixes(), "overridden": preset.overridden(given)}
 
 
 def _height_width(text: str, exemplar: images.Picture) -> tuple[int, int]:
@@ -269,10 +173,3 @@ def _height_width(text: str, exemplar: images.Picture) -> tuple[int, int]:
     h, w = exemplar.shape[:2]
     scale = sides[0] / max(h, w)
     return max(1, round(h * scale)), max(1, round(w * scale))
-
-
-def _deliver(session: Session, solution: Solution, out: Path, plot: Path | None) -> None:
-    session.write(out, np.asarray(solution.value))
-    if plot is not None:
-        session.write(plot, plots.loss_plot(solution.losses) / np.float32(255))
-    session.finish()

@@ -15,8 +15,8 @@ from jaxviz import images
 from jaxviz._checks import known
 from jaxviz.checkpoints import WeightsError, fetched, store
 from jaxviz.checkpoints.formats import open_file
-from jaxviz.cli import options
-from jaxviz.cli.session import Failure, Session, Stopped
+from jaxviz.cli.command import command, register
+from jaxviz.cli.session import Session, Stopped
 from jaxviz.networks import NETWORKS
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and convert weights.")
@@ -24,18 +24,13 @@ app = typer.Typer(no_args_is_help=True, help="List, fetch, verify and convert we
 SUFFIX = ".safetensors"
 
 
-@app.command("list")
-def list_(
-    json: options.Json = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
-) -> None:
+@command(name="weights list", example="jaxviz weights list", computes=False)
+def list_(session: Session) -> None:
     """List all networks: whose weights are here, where the others are published, size, classes, licence."""
-    session = Session({"command": "weights list"}, quiet=quiet, no_cache=True, json_path=json)
     rows = [_row(name) for name in NETWORKS]
     session.record["folder"] = str(fetched.folder())
     session.record["networks"] = {row.pop("network"): row for row in rows}
-    if json != "-":
+    if session.json_path != "-":
         cells = [("network", "state", "MB", "numbers", "classes", "licence", "published")]
         for name, row in session.record["networks"].items():
             size, classes = f"{row['megabytes']:,.1f}", str(row["classes"] or "-")
@@ -44,7 +39,6 @@ def list_(
         for row in cells:
             typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         session.say(f"fetched files lie in {fetched.folder()}")
-    session.finish()
 
 
 def _row(name: str) -> dict[str, Any]:
@@ -83,16 +77,14 @@ def _row(name: str) -> dict[str, Any]:
     return row
 
 
-@app.command("fetch")
+@command(name="weights fetch", example="jaxviz weights fetch resnet50", computes=False)
 def fetch(
+    session: Session,
     name: Annotated[str, typer.Argument(help="A network of `jaxviz weights list`.")],
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Take the authors' own file, not the one on the hub.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Fetch anew what is here or shipped.")] = False,
-    json: options.Json = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Fetch the published weights of a network, check them, and keep them for all commands."""
     from jaxviz.checkpoints import fetching
@@ -100,8 +92,6 @@ def fetch(
     from jaxviz.checkpoints.fetching.sources import SOURCES
 
     known(name, NETWORKS, "network")
-    settings = {"command": "weights fetch", "network": name, "mirror": mirror, "force": force}
-    session = Session(settings, quiet=quiet, no_cache=True, json_path=json)
     if not mirror and name in SOURCES and SOURCES[name].hub and not hub.installed():
         session.say("takes the mirror; for parts of files of the hub: pip install huggingface_hub")
     if force and name in store.manifest():
@@ -114,12 +104,11 @@ def fetch(
         raise Stopped("interrupted; what was received is kept, and the next fetch continues it") from None
     said = fetched.record(name) or {}
     session.record["file"], session.record["record"] = str(path), said
-    if json != "-":
+    if session.json_path != "-":
         was = "was there already" if said == before else f"fetched {said['source']['received'] / 1e6:,.1f} MB"
         typer.echo(f"{name}: {was}; {said['bytes'] / 1e6:,.1f} MB, {said['license']}")
         for line in (f"from {said['source']['url']}", *(f"checked: {c}" for c in said["checks"]), str(path)):
             typer.echo(f"  {line}")
-    session.finish()
 
 
 def _record_or_none(name: str) -> dict[str, Any] | None:
@@ -145,36 +134,37 @@ def _progress(session: Session, name: str) -> Iterator[Callable[[int, int | None
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-@app.command("verify")
+@command(name="weights verify", example="jaxviz weights verify", computes=False)
 def verify(
+    session: Session,
     file: Annotated[
         Path | None, typer.Argument(help="A weight file; default: all shipped and fetched ones.")
     ] = None,
-    json: options.Json = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Tell of weight files what can be checked, and whether it is right; exit code 1 where it is not."""
     from jaxviz.checkpoints import verifying
 
-    session = Session({"command": "weights verify", "file": file}, quiet=quiet, no_cache=True, json_path=json)
     session.record["files"] = []
     bad = 0
     for verdict in verifying.verify_all() if file is None else [verifying.verify_file(file)]:
         bad += bool(verdict.problem)
         found = {"file": str(verdict.path), "network": verdict.network, "check": verdict.check}
         session.record["files"].append(found | {"right": not verdict.problem, "problem": verdict.problem})
-        if json != "-" and (verdict.problem or not quiet):
+        if session.json_path != "-" and (verdict.problem or not session.quiet):
             result = f"WRONG: {verdict.problem}" if verdict.problem else "right"
             typer.echo(f"{verdict.path}: {verdict.check}: {result}")
-    session.finish()
     if bad:
         count = len(session.record["files"])
-        raise Failure(f"{bad} of {count} files {'is' if bad == 1 else 'are'} not as it should be")
+        session.failure = f"{bad} of {count} files {'is' if bad == 1 else 'are'} not as it should be"
 
 
-@app.command("convert")
+@command(
+    name="weights convert",
+    example="jaxviz weights convert my.pth --network resnet50 --out my.safetensors",
+    computes=False,
+)
 def convert(
+    session: Session,
     file: Annotated[Path, typer.Argument(help="PyTorch, safetensors, Keras HDF5, npz or ONNX.")],
     network: Annotated[str, typer.Option("--network", help="Whose weights these are.")],
     out: Annotated[Path, typer.Option("--out", help="The file to write: .safetensors.")],
@@ -182,22 +172,17 @@ def convert(
         str | None,
         typer.Option("--dtype", help="float32, float16 or as-is; default: as in FILE, at most float32."),
     ] = None,
-    json: options.Json = None,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Write a weight file of another library as one of ours, checked, with what is known of its origin in it."""
     from jaxviz.checkpoints import rewriting
 
     if out.suffix.lower() != SUFFIX:
         raise ValueError(f"--out is {out}; expected a name that ends with {SUFFIX}")
-    settings = {"command": "weights convert", "file": file, "network": network, "out": out, "dtype": dtype}
-    session = Session(settings, quiet=quiet, no_cache=True, json_path=json)
     with images.atomically(out) as temporary:
         said = rewriting.rewrite(file, network, temporary, dtype=dtype)
     size, sha256 = out.stat().st_size, store.sha256(out)
     session.record |= {"origin": said, "bytes": size, "sha256": sha256}
-    if json != "-":
+    if session.json_path != "-":
         typer.echo(
             f"{file}: {said['source_format']} with names of {said['source_names']}, "
             f"kernels {said['source_layout']}, features {said['source_dense_order']}\n"
@@ -205,4 +190,7 @@ def convert(
             f"  numbers {said['dtype']}; normalization {said['batch_norm']}; classifier: {said['head']}\n"
             f"  sha256 {sha256}"
         )
-    session.finish()
+
+
+for run, name in ((list_, "list"), (fetch, "fetch"), (verify, "verify"), (convert, "convert")):
+    register(app, run, name)

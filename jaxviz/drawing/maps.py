@@ -38,3 +38,14 @@ def _scaled(values: np.ndarray, percentile: float) -> np.ndarray:
 def difference(before: Picture, after: Picture, *, gain: float = 10.0) -> Picture:
     """Returns `after` minus `before` times `gain`, around middle grey."""
     return np.clip(0.5 + gain * (np.asarray(after) - np.asarray(before)), 0, 1).astype(np.float32)
+
+
+def drawn(values: np.ndarray, under: Picture | None = None) -> Picture:
+    """Returns a map as a picture: a signed one of each channel by the size of its values, over a picture if given.
+
+    Args:
+      values: [h, w], at least 0, or [h, w, 3], signed: drawn by the largest magnitude over the channels.
+      under: The picture to draw it over; None for the map alone.
+    """
+    flat = np.abs(values).max(-1) if values.ndim == 3 else np.maximum(values, 0)
+    return heat_map(flat) if under is None else overlay(under, flat)

@@ -2,11 +2,11 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from jaxviz._checks import known
 from jaxviz._typing import Image, Params, Relu, Taps, static, symbol
@@ -55,8 +55,7 @@ class Network:
           KeyError: If a layer does not exist; the message offers the nearest names.
           ValueError: If the image is too small for a layer, or has another size than the classifier needs.
         """
-        x = self.preprocessing.apply(jnp.asarray(image))[None]
-        taps: Any = self.architecture.clone(relu=self.relu).apply({"params": self.params}, x)
+        taps = self.batch_of_one(image)
         wanted = taps if layers is None else layers
         for layer in wanted:
             if layer not in taps:
@@ -68,6 +67,12 @@ class Network:
                     f"layer {layer!r} of {self.name} does not exist for a picture of {h}×{w}; {remedy}"
                 )
         return {layer: taps[layer][0] for layer in wanted}
+
+    def batch_of_one(self, image: Image) -> dict[str, Array]:
+        """Returns all taps that exist at this image's size, each with a leading axis of 1, as they are computed."""
+        x = self.preprocessing.apply(jnp.asarray(image))[None]
+        taps: Any = self.architecture.clone(relu=self.relu).apply({"params": self.params}, x)
+        return dict(taps)
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -1,1 +1,10 @@
-"""The techniques: each a file that opens with its paper's equation and reads as one composition of symbols."""
+"""The techniques: families of methods, each a composition of symbols, declared once in its family's `FAMILY`."""
+
+from jaxviz.techniques import attacks, features, inversion, saliency, style, texture
+from jaxviz.techniques.registry import Family, Method, Option, Preset
+
+__all__ = ["FAMILIES", "Family", "Method", "Option", "Preset"]
+
+FAMILIES: dict[str, Family] = {
+    module.FAMILY.name: module.FAMILY for module in (features, saliency, attacks, inversion, texture, style)
+}

@@ -16,6 +16,7 @@ from jaxviz._typing import Image
 from jaxviz.networks import Network
 from jaxviz.networks.fields import ReceptiveField
 from jaxviz.networks.structure import structure
+from jaxviz.techniques.registry import Family, Method, Option
 
 __all__ = ["Activations", "ReceptiveField", "activations", "filters", "receptive_field"]
 
@@ -146,3 +147,42 @@ def receptive_field(network: Network, layer: str) -> ReceptiveField:
     """
     parts = structure(network.architecture).parts
     return parts[known(layer, parts, f"layer of {network.name or 'this network'}")].field
+
+
+FAMILY = Family(
+    name="features",
+    title="what a layer looks for, where it finds it, and how much it sees",
+    command="activations",
+    network="squeezenet1_1",
+    methods={
+        "filters": Method(
+            function=filters,
+            title="filters",
+            equation="θ",
+            paper="Krizhevsky, Sutskever, Hinton. ImageNet Classification with Deep Convolutional Neural Networks. "
+            "NeurIPS 2012",
+            result="kernels",
+            options={"layer": Option("layer", "A convolution; default: the first.")},
+            command="filters",
+        ),
+        "activations": Method(
+            function=activations,
+            title="activations",
+            equation="Φ(x)",
+            paper="Yosinski, Clune, Nguyen, Fuchs, Lipson. Understanding Neural Networks Through Deep "
+            "Visualization. ICML Workshop 2015",
+            result="activations",
+            options={"layer": Option("layer", "The tap.", usual="fire4")},
+            command="activations",
+        ),
+        "receptive-fields": Method(
+            function=receptive_field,
+            title="receptive fields",
+            equation="what a unit sees",
+            paper="Araujo, Norris, Sim. Computing Receptive Fields of Convolutional Neural Networks. Distill 2019",
+            result="field",
+            options={"layer": Option("layer", "The tap.", usual="fire4")},
+            command="networks NAME",
+        ),
+    },
+)

@@ -3,7 +3,6 @@ r"""Feature inversion: an image whose features are those of another, so what a l
 .. math:: x^* = \mathrm{argmin}_x \frac{\lVert \Phi(x) - \Phi(x_0) \rVert^2}{\lVert \Phi(x_0) \rVert^2} + R(x)
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,8 @@ from jaxviz.objectives import match_features
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer, from_optax, lbfgs
 from jaxviz.problem import Problem
+from jaxviz.techniques.registry import Family, Method, Option, Preset
+from jaxviz.techniques.solving import scheduled
 
 TYPICAL_RMS = 0.24
 """Root mean square of a photograph's values minus the ImageNet mean: over 300 of BSDS500, 0.237 ± 0.06."""
@@ -28,18 +29,9 @@ TYPICAL_RMS = 0.24
 MEAN_COLOR = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 
 
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """What an inversion fixes together; the numbers of the priors are as its paper prints them."""
-
-    tv_weight: float
-    tv_beta: float
-    alpha_weight: float
-    alpha: float
-    published_units: bool
-    start_rms: float
-    steps: int
-    optimizer: Callable[[int], Optimizer]
+PAPER = "Mahendran, Vedaldi. Understanding Deep Image Representations by Inverting Them. CVPR 2015"
+UNIT = "pixels in [0, 1], weights per value"
+PUBLISHED = "pixels in 0 to 255, weights halved and divided by σ²"
 
 
 def staged_momentum(learning_rate: Array, decay: Array) -> optax.GradientTransformation:
@@ -58,14 +50,44 @@ def staged_momentum(learning_rate: Array, decay: Array) -> optax.GradientTransfo
     return optax.GradientTransformation(init, update)
 
 
-def _paper_optimizer(elements: int) -> Optimizer:
+def _paper_optimizer(start: Any) -> Optimizer:
     # The published rate 0.004 is for a loss whose gradient is multiplied by σ², the squared norm of an image.
-    return from_optax(staged_momentum, learning_rate=0.004 * TYPICAL_RMS**2 * elements, decay=0.9)
+    return from_optax(staged_momentum, learning_rate=0.004 * TYPICAL_RMS**2 * start.size, decay=0.9)
 
 
 PRESETS = {
-    "default": Preset(2.0, 2.0, 0.0, 6.0, False, 0.01, 200, lambda elements: lbfgs()),
-    "paper": Preset(10.0, 2.0, 8e-10, 6.0, True, TYPICAL_RMS, 400, _paper_optimizer),
+    "default": Preset(
+        network="vgg16",
+        values={
+            "tv_weight": 2.0,
+            "tv_beta": 2.0,
+            "alpha_weight": 0.0,
+            "alpha": 6.0,
+            "start_deviation": 0.01,
+            "colors": "kept in [0, 1]",
+        },
+        units=UNIT,
+        optimizer=lambda start: lbfgs(),
+        algorithm="L-BFGS, memory 20",
+        steps=200,
+    ),
+    "paper": Preset(
+        network="vgg16",
+        values={
+            "tv_weight": 10.0,
+            "tv_beta": 2.0,
+            "alpha_weight": 8e-10,
+            "alpha": 6.0,
+            "start_deviation": TYPICAL_RMS,
+            "colors": "free",
+        },
+        units=PUBLISHED,
+        optimizer=_paper_optimizer,
+        algorithm="momentum 0.9, rate 0.004 σ², a tenth of it from step 100, a hundredth from 300",
+        steps=400,
+        paper=PAPER,
+        departures="the paper inverted AlexNet; σ is of 300 photographs of ours",
+    ),
 }
 
 
@@ -117,17 +139,19 @@ def problem(
       [1] Mahendran, Vedaldi. Understanding Deep Image Representations by Inverting Them. CVPR 2015.
     """
     known(layer, network.layers, f"layer of {network.name or 'this network'}")
-    chosen = PRESETS[known(preset, PRESETS, "preset of inversion")]
+    chosen = FAMILY.preset(preset)
     image = checked_image(image)
     elements = image.size
-    tv_weight = number(chosen.tv_weight if tv_weight is None else tv_weight, "tv_weight", 0)
-    tv_beta = number(chosen.tv_beta if tv_beta is None else tv_beta, "tv_beta", 1)
-    alpha_weight = number(chosen.alpha_weight if alpha_weight is None else alpha_weight, "alpha_weight", 0)
-    alpha = number(chosen.alpha if alpha is None else alpha, "alpha", 1)
+    values = chosen.merged(tv_weight=tv_weight, tv_beta=tv_beta, alpha_weight=alpha_weight, alpha=alpha)
+    tv_weight, tv_beta = number(values["tv_weight"], "tv_weight", 0), number(values["tv_beta"], "tv_beta", 1)
+    alpha_weight, alpha = (
+        number(values["alpha_weight"], "alpha_weight", 0),
+        number(values["alpha"], "alpha", 1),
+    )
     squared_norm = 255**2 * TYPICAL_RMS**2 * elements
 
     def scaled(weight: Array, exponent: Array) -> Array:
-        if chosen.published_units:
+        if chosen.units == PUBLISHED:
             return weight * 255.0**exponent / (2 * squared_norm)
         return weight / elements
 
@@ -137,13 +161,13 @@ def problem(
     )
     taps = compiled_features(network, image, (layer,))
     noise = jax.random.normal(jax.random.key(0) if key is None else key, image.shape)
-    start = jnp.asarray(MEAN_COLOR, jnp.float32) + chosen.start_rms * noise
+    start = jnp.asarray(MEAN_COLOR, jnp.float32) + values["start_deviation"] * noise
     return Problem(
         network=network,
         objective=match_features(taps, weights={layer: 1.0}, relative=True),
         parameterization=parameterizations.pixels(),
         prior=priors.total(smooth, bounded),
-        constraint=None if chosen.published_units else constraints.box(),
+        constraint=None if values["colors"] == "free" else constraints.box(),
     ), start
 
 
@@ -180,11 +204,39 @@ def invert(
       (32, 32, 3)
     """
     posed, start = problem(network, image, layer=layer, preset=preset, **options)
-    chosen = PRESETS[preset]
-    return minimize(
-        posed,
-        start,
-        steps=chosen.steps if steps is None else steps,
-        optimizer=chosen.optimizer(start.size) if optimizer is None else optimizer,
-        on_chunk=on_chunk,
-    )
+    evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
+    return minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
+
+
+def schedule(
+    start: Any, *, preset: str = "default", steps: int | None = None, optimizer: Optimizer | None = None
+) -> tuple[int, Optimizer]:
+    """Returns evaluations and optimizer: those given, else the preset's."""
+    return scheduled(FAMILY.preset(preset), start, steps, optimizer)
+
+
+FAMILY = Family(
+    name="inversion",
+    title="a picture with the same features: what a layer has kept",
+    command="invert",
+    network="vgg16",
+    methods={
+        "inversion": Method(
+            function=invert,
+            title="feature inversion",
+            equation="x* = argmin ‖Φ(x) − Φ(x₀)‖²/‖Φ(x₀)‖² + λ TV(x)",
+            paper=PAPER,
+            result="image",
+            options={
+                "layer": Option("layer", "The tap to invert.", usual="relu3_3"),
+                "tv_weight": Option("number", "Weight of the total variation; default: the preset's.", 0),
+                "tv_beta": Option("number", "Its exponent β; default: the preset's.", 1),
+                "alpha_weight": Option("number", "Weight of the α-norm; default: the preset's.", 0),
+                "alpha": Option("number", "Its exponent α; default: the preset's.", 1),
+            },
+            problem=problem,
+            schedule=schedule,
+        )
+    },
+    presets=PRESETS,
+)

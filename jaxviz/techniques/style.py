@@ -17,16 +17,34 @@ from jaxviz._typing import AnyImage, Array, Image, Key, Number, Objective
 from jaxviz.networks import Network, compiled_features
 from jaxviz.objectives import match_features, match_gram, weighted_sum
 from jaxviz.optimization import Solution, minimize
-from jaxviz.optimizers import Optimizer
+from jaxviz.optimizers import Optimizer, lbfgs
 from jaxviz.problem import Problem
+from jaxviz.techniques.registry import Family, Method, Option, Preset
+from jaxviz.techniques.solving import scheduled
 from jaxviz.techniques.texture import GRAMS, layer_weights
 
-CONTENT_LAYERS = ("relu4_2",)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-CONTENT_WEIGHT = 1.0
-STYLE_WEIGHT = 2e-3
 STARTS = ("content", "noise")
-STEPS = 300
+PAPER = "Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural Networks. CVPR 2016"
+PRESETS = {
+    "default": Preset(
+        network="vgg16",
+        values={
+            "content_weight": 1.0,
+            "style_weight": 2e-3,
+            "tv_weight": 0.0,
+            "content_weights": {"relu4_2": 1.0},
+            "style_weights": dict.fromkeys(STYLE_LAYERS, 1 / len(STYLE_LAYERS)),
+            "style_loss": "gram",
+            "init": "content",
+            "colors": "kept in [0, 1]",
+        },
+        units="pixels in [0, 1], features squared per element, Gram matrices per position",
+        optimizer=lambda start: lbfgs(),
+        algorithm="L-BFGS, memory 20",
+        steps=300,
+    )
+}
 
 
 def problem(
@@ -34,13 +52,14 @@ def problem(
     content: Image,
     styles: Sequence[AnyImage],
     *,
-    content_weight: Number = CONTENT_WEIGHT,
-    style_weight: Number = STYLE_WEIGHT,
+    preset: str = "default",
+    content_weight: Number | None = None,
+    style_weight: Number | None = None,
     content_weights: Mapping[str, Number] | None = None,
     style_weights: Mapping[str, Number] | None = None,
-    style_loss: str = "gram",
-    tv_weight: Number = 0.0,
-    init: str | AnyImage = "content",
+    style_loss: str | None = None,
+    tv_weight: Number | None = None,
+    init: str | AnyImage | None = None,
     key: Key | None = None,
 ) -> tuple[Problem, Array]:
     r"""Returns the problem of style transfer, and its start.
@@ -55,13 +74,14 @@ def problem(
       network: Φ, whose taps are :math:`\phi_l`.
       content: p, RGB, float32, [h, w, 3], in [0, 1].
       styles: One or more images a, each of any size; their size sets the size of the strokes.
-      content_weight: α, at least 0.
-      style_weight: β, at least 0.
-      content_weights: :math:`w_l` per layer; None for 1 on relu4_2 [1].
-      style_weights: :math:`v_l` per layer; None for 1/5 on each of relu1_1 to relu5_1 [1].
-      style_loss: "gram", or "covariance", where each channel's mean is subtracted first.
-      tv_weight: λ of the total variation with β = 2, at least 0.
-      init: "content", "noise", or an image of the content's size.
+      preset: "default"; what is None below is the preset's.
+      content_weight: α, at least 0; 1.
+      style_weight: β, at least 0; 2e-3.
+      content_weights: :math:`w_l` per layer; 1 on relu4_2 [1].
+      style_weights: :math:`v_l` per layer; 1/5 on each of relu1_1 to relu5_1 [1].
+      style_loss: "gram", or "covariance", where each channel's mean is subtracted first; "gram".
+      tv_weight: λ of the total variation with exponent 2, at least 0; 0.
+      init: "content", "noise", or an image of the content's size; "content".
       key: Seeds the noise; None stands for `jax.random.key(0)`.
 
     Returns:
@@ -78,35 +98,45 @@ def problem(
     References:
       [1] Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural Networks. CVPR 2016.
     """
-    known(style_loss, GRAMS, "style loss")
+    values = FAMILY.preset(preset).merged(
+        content_weight=content_weight,
+        style_weight=style_weight,
+        content_weights=content_weights,
+        style_weights=style_weights,
+        style_loss=style_loss,
+        tv_weight=tv_weight,
+        init=init,
+    )
+    usual = FAMILY.preset(preset).values
+    known(values["style_loss"], GRAMS, "style loss")
     content = checked_image(content, "content")
     if hasattr(styles, "ndim") and styles.ndim == 3:
         raise ValueError("styles is one picture; expected a list of pictures: [picture]")
     if len(styles) == 0:
         raise ValueError("styles is empty; give at least one picture")
     pictures = [checked_image(style, f"style {i}") for i, style in enumerate(styles)]
-    alpha = number(content_weight, "content_weight", 0)
-    beta = number(style_weight, "style_weight", 0)
+    alpha = number(values["content_weight"], "content_weight", 0)
+    beta = number(values["style_weight"], "style_weight", 0)
     if concrete(alpha + beta) and alpha + beta == 0:
         raise ValueError("content_weight and style_weight are both zero; give one above zero")
-    content_layers = layer_weights(network, content_weights, CONTENT_LAYERS)
-    style_layers = layer_weights(network, style_weights, STYLE_LAYERS)
+    content_layers = layer_weights(network, content_weights, usual["content_weights"])
+    style_layers = layer_weights(network, style_weights, usual["style_weights"])
     # One program for both serves content and style of equal size.
     wanted = tuple(sorted({*content_layers, *style_layers}))
     content_taps = compiled_features(network, content, wanted)
     terms: list[tuple[Number, Objective]] = [(alpha, match_features(content_taps, weights=content_layers))]
     for picture in pictures:
         taps = compiled_features(network, picture, wanted)
-        matched = match_gram(taps, weights=style_layers, centered=style_loss == "covariance")
+        matched = match_gram(taps, weights=style_layers, centered=values["style_loss"] == "covariance")
         terms.append((beta / len(pictures), matched))
     box = constraints.box()
     return Problem(
         network=network,
         objective=weighted_sum(*terms),
         parameterization=parameterizations.pixels(),
-        prior=priors.total_variation(weight=tv_weight),
+        prior=priors.total_variation(weight=number(values["tv_weight"], "tv_weight", 0)),
         constraint=box,
-    ), box.project(_start(content, init, key))
+    ), box.project(_start(content, values["init"], key))
 
 
 def _start(content: Image, init: str | AnyImage, key: Key | None) -> Array:
@@ -126,7 +156,8 @@ def transfer(
     content: Image,
     styles: Sequence[AnyImage],
     *,
-    steps: int = STEPS,
+    preset: str = "default",
+    steps: int | None = None,
     optimizer: Optimizer | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
@@ -137,8 +168,9 @@ def transfer(
       network: Φ.
       content: RGB, float32, [h, w, 3], in [0, 1].
       styles: One or more images of any size.
-      steps: Evaluations.
-      optimizer: None for L-BFGS.
+      preset: "default".
+      steps: Evaluations; None for the preset's 300.
+      optimizer: None for the preset's L-BFGS.
       on_chunk: As for `minimize`.
       options: As for `problem`.
 
@@ -151,5 +183,46 @@ def transfer(
       >>> jaxviz.style.transfer(network, content, [style], steps=1).value.shape
       (32, 48, 3)
     """
-    posed, start = problem(network, content, styles, **options)
-    return minimize(posed, start, steps=steps, optimizer=optimizer, on_chunk=on_chunk)
+    posed, start = problem(network, content, styles, preset=preset, **options)
+    evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
+    return minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
+
+
+def schedule(
+    start: Any, *, preset: str = "default", steps: int | None = None, optimizer: Optimizer | None = None
+) -> tuple[int, Optimizer]:
+    """Returns evaluations and optimizer: those given, else the preset's."""
+    return scheduled(FAMILY.preset(preset), start, steps, optimizer)
+
+
+FAMILY = Family(
+    name="style",
+    title="the content of one picture in the style of others",
+    command="style",
+    network="vgg16",
+    methods={
+        "style": Method(
+            function=transfer,
+            title="style transfer",
+            equation="x* = argmin α ‖φ(x) − φ(p)‖² + β Σ ‖G(φ(x)) − G(φ(a))‖²",
+            paper=PAPER,
+            result="image",
+            options={
+                "content_weight": Option("number", "α; default: the preset's.", 0),
+                "style_weight": Option("number", "β; default: the preset's.", 0),
+                "content_weights": Option(
+                    "layers", "Layers of the content; default: the preset's.", flag="--content-layer"
+                ),
+                "style_weights": Option(
+                    "layers", "Layers of the style; default: the preset's.", flag="--style-layer"
+                ),
+                "style_loss": Option("choice", "What is compared; default: the preset's.", choices=GRAMS),
+                "tv_weight": Option("number", "Weight of the total variation; default: the preset's.", 0),
+                "init": Option("start", "content, noise, or a picture; default: the preset's."),
+            },
+            problem=problem,
+            schedule=schedule,
+        )
+    },
+    presets=PRESETS,
+)

@@ -15,12 +15,29 @@ from jaxviz._typing import Array, Image, Key, Number
 from jaxviz.networks import Network, compiled_features
 from jaxviz.objectives import match_gram
 from jaxviz.optimization import Solution, minimize
-from jaxviz.optimizers import Optimizer
+from jaxviz.optimizers import Optimizer, lbfgs
 from jaxviz.problem import Problem
+from jaxviz.techniques.registry import Family, Method, Option, Preset
+from jaxviz.techniques.solving import scheduled
 
 LAYERS = ("relu1_1", "pool1", "pool2", "pool3", "pool4")
 GRAMS = ("gram", "covariance")
 STEPS = 300
+PAPER = "Gatys, Ecker, Bethge. Texture Synthesis Using Convolutional Neural Networks. NeurIPS 2015"
+PRESETS = {
+    "default": Preset(
+        network="vgg16",
+        values={
+            "weights": dict.fromkeys(LAYERS, 1 / len(LAYERS)),
+            "kind": "gram",
+            "colors": "kept in [0, 1]",
+        },
+        units="pixels in [0, 1], Gram matrices per position",
+        optimizer=lambda start: lbfgs(),
+        algorithm="L-BFGS, memory 20",
+        steps=STEPS,
+    )
+}
 
 
 def problem(
@@ -28,8 +45,9 @@ def problem(
     exemplar: Image,
     *,
     size: tuple[int, int] | int | None = None,
+    preset: str = "default",
     weights: Mapping[str, Number] | None = None,
-    kind: str = "gram",
+    kind: str | None = None,
     key: Key | None = None,
 ) -> tuple[Problem, Array]:
     r"""Returns the problem of synthesizing a texture, and a start of noise.
@@ -42,8 +60,9 @@ def problem(
       network: Φ, whose taps are :math:`\phi_l`.
       exemplar: y, RGB, float32, [h, w, 3], in [0, 1].
       size: Height and width of the texture in pixels, or one number for both; None for the exemplar's.
-      weights: :math:`w_l` per layer; None for 1/5 on each of relu1_1 and pool1 to pool4 [1].
-      kind: "gram" or "covariance", where each channel's mean is subtracted first.
+      preset: "default".
+      weights: :math:`w_l` per layer; None for the preset's 1/5 on each of relu1_1 and pool1 to pool4 [1].
+      kind: "gram", or "covariance", where each channel's mean is subtracted first; None for the preset's "gram".
       key: Seeds the start; None stands for `jax.random.key(0)`.
 
     Returns:
@@ -60,16 +79,17 @@ def problem(
     References:
       [1] Gatys, Ecker, Bethge. Texture Synthesis Using Convolutional Neural Networks. NeurIPS 2015.
     """
-    known(kind, GRAMS, "kind of Gram matrix")
+    values = FAMILY.preset(preset).merged(kind=kind)
+    known(values["kind"], GRAMS, "kind of Gram matrix")
     exemplar = checked_image(exemplar, "exemplar")
     height, width = _checked_size((exemplar.shape[0], exemplar.shape[1]) if size is None else size)
-    weights = layer_weights(network, weights, LAYERS)
+    weights = layer_weights(network, weights, values["weights"])
     taps = compiled_features(network, exemplar, tuple(weights))
     noise = jax.random.normal(jax.random.key(0) if key is None else key, (height, width, 3))
     box = constraints.box()
     return Problem(
         network=network,
-        objective=match_gram(taps, weights=weights, centered=kind == "covariance"),
+        objective=match_gram(taps, weights=weights, centered=values["kind"] == "covariance"),
         parameterization=parameterizations.pixels(),
         constraint=box,
     ), box.project(exemplar.mean((0, 1)) + 0.1 * noise)
@@ -79,7 +99,8 @@ def synthesize(
     network: Network,
     exemplar: Image,
     *,
-    steps: int = STEPS,
+    preset: str = "default",
+    steps: int | None = None,
     optimizer: Optimizer | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
@@ -89,8 +110,9 @@ def synthesize(
     Args:
       network: Φ.
       exemplar: y, RGB, float32, [h, w, 3], in [0, 1].
-      steps: Evaluations.
-      optimizer: None for L-BFGS.
+      preset: "default".
+      steps: Evaluations; None for the preset's 300.
+      optimizer: None for the preset's L-BFGS.
       on_chunk: As for `minimize`.
       options: As for `problem`.
 
@@ -103,16 +125,24 @@ def synthesize(
       >>> jaxviz.texture.synthesize(network, exemplar, size=(32, 48), steps=1).value.shape
       (32, 48, 3)
     """
-    posed, start = problem(network, exemplar, **options)
-    return minimize(posed, start, steps=steps, optimizer=optimizer, on_chunk=on_chunk)
+    posed, start = problem(network, exemplar, preset=preset, **options)
+    evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
+    return minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
+
+
+def schedule(
+    start: Any, *, preset: str = "default", steps: int | None = None, optimizer: Optimizer | None = None
+) -> tuple[int, Optimizer]:
+    """Returns evaluations and optimizer: those given, else the preset's."""
+    return scheduled(FAMILY.preset(preset), start, steps, optimizer)
 
 
 def layer_weights(
-    network: Network, weights: Mapping[str, Number] | None, usual: tuple[str, ...]
+    network: Network, weights: Mapping[str, Number] | None, usual: Mapping[str, Number]
 ) -> dict[str, Number]:
     """Returns weights per layer, checked: each layer exists, and not all weights are zero.
 
-    None stands for equal weights, of sum 1, of the `usual` layers.
+    None stands for the `usual` ones, of a preset.
     """
     if weights is None:
         if missing := [layer for layer in usual if layer not in network.layers]:
@@ -120,7 +150,7 @@ def layer_weights(
                 f"{network.name or 'this network'} has no {', '.join(missing)}: the usual layers are VGG's; "
                 f"choose layers of this network, such as {', '.join(network.layers[:4])}"
             )
-        return dict.fromkeys(usual, 1 / len(usual))
+        return dict(usual)
     for layer in weights:
         known(layer, network.layers, f"layer of {network.name or 'this network'}")
     if not any(isinstance(w, jax.core.Tracer) or float(w) != 0 for w in weights.values()):
@@ -133,3 +163,34 @@ def _checked_size(size: tuple[int, int] | int) -> tuple[int, int]:
     if min(height, width) < 1:
         raise ValueError(f"size is {height}×{width}; expected at least 1×1")
     return int(height), int(width)
+
+
+FAMILY = Family(
+    name="texture",
+    title="a texture like an exemplar's, of any size",
+    command="texture",
+    network="vgg16",
+    methods={
+        "texture": Method(
+            function=synthesize,
+            title="texture synthesis",
+            equation="x* = argmin Σ w/(4c²) ‖G(φ(x)) − G(φ(y))‖²",
+            paper=PAPER,
+            result="image",
+            options={
+                "size": Option(
+                    "size", "Height and width of the texture, or both in one; default: the exemplar's."
+                ),
+                "weights": Option(
+                    "layers", "Layers, and their weights; default: the preset's.", flag="--layer"
+                ),
+                "kind": Option(
+                    "choice", "What is compared; default: the preset's.", choices=GRAMS, flag="--style-loss"
+                ),
+            },
+            problem=problem,
+            schedule=schedule,
+        )
+    },
+    presets=PRESETS,
+)

@@ -13,7 +13,8 @@ from PIL import Image
 
 import jaxviz
 from jaxviz.checkpoints import store
-from jaxviz.cli.session import Failure, top
+from jaxviz.cli.classes import top
+from jaxviz.cli.session import Failure
 from jaxviz.networks.preprocessing import CAFFE
 
 

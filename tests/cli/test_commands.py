@@ -166,8 +166,13 @@ def test_invert_writes_picture_record_and_plot(command, photo, tmp_path):
 
 def test_the_papers_preset_is_noted(command, photo):
     outcome = command("invert", photo, "--layer", "relu1_1", *LOW, "--preset", "paper", "--json", "-")
-    assert outcome.stderr == "the paper used AlexNet; this ran on vgg16\n"
-    assert json.loads(outcome.stdout)["notes"] == [outcome.stderr.strip()]
+    assert outcome.stderr.startswith("preset 'paper': the paper inverted AlexNet;")
+    assert outcome.stderr.endswith("this ran on vgg16\n")
+    found = json.loads(outcome.stdout)
+    assert found["notes"] == [outcome.stderr.strip()]
+    assert found["preset"]["name"] == "paper"
+    assert found["preset"]["fixes"]["alpha_weight"] == 8e-10
+    assert found["preset"]["overridden"] == {"steps": 3}
 
 
 def test_no_steps_give_the_start(command, photo, tmp_path):
@@ -198,7 +203,7 @@ def test_texture_has_the_size_asked_for(command, tmp_path, picture):
     outcome = command("texture", "wide.png", "--size", "24x40", *options, "--json", "-")
     found = json.loads(outcome.stdout)
     check_common(found, "texture")
-    assert found["settings"]["layers"] == ["relu1_1", "pool1=0.5"]
+    assert found["settings"]["layer"] == ["relu1_1", "pool1=0.5"]
     assert images.read(tmp_path / "texture.png").shape[:2] == (24, 40)
 
 

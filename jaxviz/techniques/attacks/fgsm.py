@@ -1,17 +1,17 @@
-r"""Attacks: the smallest change of an image that changes the answer.
+r"""The fast gradient sign attack: one step of length ε in the maximum norm.
 
-.. math:: x^* = \mathrm{argmax}_{x' \in B_\epsilon(x) \cap [0, 1]} L(\Phi_\theta(x'))
+.. math:: x^* = \mathrm{clip}_{[0, 1]} \left( x + \epsilon \, \mathrm{sign} \nabla_x J(x, y) \right)
 """
 
 import jax
 
 from jaxviz import constraints
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import index, number
+from jaxviz._checks import number
 from jaxviz._typing import Image, Number, Objective
 from jaxviz.networks import Network
-from jaxviz.objectives import cross_entropy, weighted_sum
-from jaxviz.techniques.saliency import class_count
+from jaxviz.norms import NORMS
+from jaxviz.techniques.classes import adversarial
 
 
 def fgsm(
@@ -52,18 +52,13 @@ def fgsm(
       >>> float(jnp.abs(attacked - image).max())
       0.25
     """
-    classes = class_count(network)
-    leave = cross_entropy(index(label, "label", classes))
-    if target is None:
-        objective = weighted_sum((-1.0, leave))
-    else:
-        objective = weighted_sum((1.0, cross_entropy(index(target, "target", classes))))
+    objective = adversarial(network, label, target)
     return _signed_step(network, checked_image(image), objective, number(epsilon, "epsilon", 0, 1))
 
 
 @jax.jit
 def _signed_step(network: Network, image: Image, objective: Objective, epsilon: Number) -> Image:
     descent = -jax.grad(lambda x: objective(network.features(x)))(image)
-    step = image + epsilon * constraints.NORMS["linf"].direction(descent)
+    step = image + epsilon * NORMS["linf"].direction(descent)
     allowed = constraints.both(constraints.ball(image, epsilon), constraints.box())
     return allowed.project(step)

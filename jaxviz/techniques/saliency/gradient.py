@@ -1,4 +1,4 @@
-r"""Saliency: which pixels a score depends on, one derivative of L∘Φ without the argmin.
+r"""Gradient saliency: the size of each pixel's derivative.
 
 .. math:: M_{ij} = \max_c \left| \frac{\partial S}{\partial x_{ijc}} \right|
 """
@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import index
-from jaxviz._typing import Heatmap, Image, Number, Objective
+from jaxviz._typing import Array, Heatmap, Image, Number, Objective
 from jaxviz.networks import Network
-from jaxviz.objectives import logit
+from jaxviz.techniques.classes import scored
 
 
 def gradient(network: Network, image: Image, target: Number | Objective) -> Heatmap:
@@ -40,22 +39,14 @@ def gradient(network: Network, image: Image, target: Number | Objective) -> Heat
       >>> jaxviz.saliency.gradient(network, jnp.full((64, 64, 3), 0.5), 285).shape
       (64, 64)
     """
-    if not callable(target):
-        target = logit(index(target, "target", class_count(network)))
-    return _gradient(network, checked_image(image), target)
+    return _gradient(network, checked_image(image), scored(network, target))
 
 
 @jax.jit
 def _gradient(network: Network, image: Image, objective: Objective) -> Heatmap:
-    derivative = jax.grad(lambda x: objective(network.features(x)))(image)
-    return jnp.abs(derivative).max(-1)
+    return jnp.abs(derivative(network, image, objective)).max(-1)
 
 
-def class_count(network: Network) -> int:
-    """Returns the number of classes; raises ValueError where the network has no classifier."""
-    if network.classes is None:
-        raise ValueError(
-            f"{network.name or 'this network'} has no classifier, so no class scores; "
-            "take squeezenet1_1, or weights with one"
-        )
-    return network.classes
+def derivative(network: Network, image: Image, objective: Objective) -> Array:
+    r"""Returns the derivative of an objective by the pixels, :math:`\partial L / \partial x`, [h, w, 3]."""
+    return jax.grad(lambda x: objective(network.features(x)))(image)

@@ -1,0 +1,75 @@
+"""The method of a family that a command line chooses, its options and its preset, from texts to values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxviz._checks import known, nearest
+from jaxviz.cli import options
+from jaxviz.networks import Network
+from jaxviz.techniques import Family, Preset
+from jaxviz.techniques.classes import class_count
+
+
+class Choice:
+    """What of a family was chosen; checked when made, as far as that needs no network.
+
+    Attributes:
+      family: The family.
+      name: The method's name.
+      method: The method.
+      preset: The preset, or None where the family has none.
+    """
+
+    def __init__(self, family: Family, given: Mapping[str, Any]):
+        self.family, self.given = family, given
+        self.name: str = given.get("method") or family.usual
+        self.method = family.method(self.name)
+        self.preset: Preset | None = family.preset(given["preset"]) if "preset" in given else None
+        self._flags = {
+            name: options.flag_of(name, said)
+            for name, takers in family.options().items()
+            for said in takers.values()
+            if said.kind in options.TYPES
+        }
+        parsed = {name: given[options.parsed_name(flag)] for name, flag in self._flags.items()}
+        self._texts = family.checked(self.name, parsed)
+        self._values = {name: self._value(name, text) for name, text in self._texts.items()}
+
+    def _value(self, name: str, text: Any) -> Any:
+        said = self.method.options[name]
+        if said.kind == "fraction":
+            return options.fraction(text, self._flags[name])
+        if said.kind == "choice":
+            return known(text, said.choices, name.replace("_", " "))
+        return options.weights_of_layers(text) if said.kind == "layers" else text
+
+    def values(self, network: Network) -> dict[str, Any]:
+        """Returns the options that were given, as the method takes them: classes by their index."""
+        found = {}
+        for name, value in self._values.items():
+            is_class = self.method.options[name].kind == "class"
+            found[name] = class_index(network, value, self._flags[name]) if is_class else value
+        return found
+
+    def settled(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what the method's options came to be, defaults included."""
+        return {name: values.get(name, self.method.default(name)) for name in self.method.options}
+
+
+def class_index(network: Network, text: str, flag: str) -> int:
+    """Returns the class that an option names, by index or by label."""
+    count = class_count(network)
+    if text.removeprefix("-").isdecimal():
+        number = int(text)
+        if not 0 <= number < count:
+            raise ValueError(f"{flag} is {number}; expected 0 to {count - 1}")
+        return number
+    lowered = [label.lower() for label in network.labels]
+    found = [i for i, label in enumerate(lowered) if label == text.lower()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"{flag} {text!r} names several classes; give one of the indices {found}")
+    holding = [label for label in network.labels if text.lower() in label.lower()][:8]
+    hint = f"some hold it: {', '.join(holding)}" if holding else nearest(text.lower(), lowered)
+    raise ValueError(f"{flag} is {text!r}, which is no class; {hint}")

@@ -1,0 +1,58 @@
+"""One picture's problem, or many stacked, handed to `minimize` with the steps and the optimizer of its method."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from jaxviz.networks import Network
+from jaxviz.optimization import Solution, minimize
+from jaxviz.optimizers import Optimizer
+from jaxviz.problem import stack
+from jaxviz.techniques.registry import Method, Preset
+
+
+def scheduled(
+    preset: Preset, start: Any, steps: int | None, optimizer: Optimizer | None
+) -> tuple[int, Optimizer]:
+    """Returns evaluations and optimizer: those given, else the preset's."""
+    return (
+        preset.steps if steps is None else steps,
+        preset.optimizer(start) if optimizer is None else optimizer,
+    )
+
+
+def solve_many(
+    method: Method,
+    network: Network,
+    inputs: Sequence[tuple[Any, ...]],
+    options: Sequence[Mapping[str, Any]],
+    *,
+    mesh: Any = None,
+    on_chunk: Callable[[Solution], None] | None = None,
+) -> Solution:
+    """Returns the solutions of a method that minimizes for many pictures of one size, as one batch.
+
+    Args:
+      method: One with a `problem` and a `schedule`.
+      network: Φ.
+      inputs: Of each picture what `problem` takes after the network.
+      options: Of each picture the keywords; those of the schedule must be the same for all.
+      mesh: Devices to share the batch among, from `sharding.mesh`.
+      on_chunk: As for `minimize`.
+    """
+    if method.problem is None or method.schedule is None:
+        raise ValueError(f"{method.title} minimizes nothing; map its function over pictures instead")
+    pairs = [
+        method.problem(network, *given, **taken(method.problem, chosen))
+        for given, chosen in zip(inputs, options, strict=True)
+    ]
+    (problem, z), (axes, _) = stack(pairs)
+    steps, optimizer = method.schedule(pairs[0][1], **taken(method.schedule, options[0]))
+    more = {} if mesh is None else {"mesh": mesh}
+    return minimize(problem, z, steps=steps, optimizer=optimizer, batch_axes=axes, on_chunk=on_chunk, **more)
+
+
+def taken(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns those of the options that a function has."""
+    has = inspect.signature(function).parameters
+    return {name: value for name, value in options.items() if name in has}

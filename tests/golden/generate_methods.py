@@ -1,0 +1,110 @@
+"""Writes methods.npz: what PyTorch finds by every method of saliency and attacks, from the shipped SqueezeNet.
+
+Nothing of jaxviz is imported: the network is that of benchmarks/peers/torch_models.py, the methods are written
+below from the published formulas. Pictures are centre crops of scikit-image's with half a grey level of seeded
+noise, which breaks ties of flat regions; computed in float64, except attacks' pictures, which are stored so.
+
+Made with Python 3.11, torch 2.13.0 on a CPU, numpy 2.4.6, scikit-image 0.26.0; NumPy seed 0. From the root:
+
+    python -m tests.golden.generate_methods
+"""
+
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+import torch
+
+from benchmarks.peers.torch_models import SqueezeNet
+
+SIZE = 96
+LAYER = "fire9"
+
+
+def pictures() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    found = {}
+    for name in ("chelsea", "coffee"):
+        picture = getattr(skimage.data, name)()
+        top, left = ((n - SIZE) // 2 for n in picture.shape[:2])
+        square = picture[top : top + SIZE, left : left + SIZE] / 255
+        found[name] = np.clip(square + (rng.random(square.shape) - 0.5) / 255, 0, 1).astype(np.float32)
+    return found
+
+
+def tensor(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float64))
+
+
+def array(value: torch.Tensor) -> np.ndarray:
+    return value.detach().numpy()[0].transpose(1, 2, 0)
+
+
+def derivative(x: torch.Tensor, function) -> torch.Tensor:
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad(function(x), x)[0]
+
+
+def score(model, label):
+    return lambda x: model(x)["logits"][0, label]
+
+
+def cross_entropy(model, label):
+    return lambda x: torch.nn.functional.cross_entropy(model(x)["logits"], torch.tensor([label]))
+
+
+def gradient(model, x, label):
+    return array(derivative(x, score(model, label)).abs().amax(1, keepdim=True))[..., 0]
+
+
+def grad_times_input(model, x, label):
+    return array(x * derivative(x, score(model, label)))
+
+
+def hirescam(model, x, label):
+    taps = model(x.detach().requires_grad_())
+    slope = torch.autograd.grad(taps["logits"][0, label], taps[LAYER])[0]
+    positive = (taps[LAYER] * slope).sum(1, keepdim=True).clamp(min=0)
+    enlarged = torch.nn.functional.interpolate(positive, (SIZE, SIZE), mode="bilinear", align_corners=False)
+    return array(enlarged)[..., 0]
+
+
+def fgsm(model, x, label, epsilon=8 / 255):
+    return array((x + epsilon * derivative(x, cross_entropy(model, label)).sign()).clamp(0, 1))
+
+
+def ifgsm(model, x, label, epsilon=8 / 255, alpha=1 / 255, steps=10):
+    loss, point, points = cross_entropy(model, label), x, [x]
+    for _ in range(steps):
+        point = point + alpha * derivative(point, loss).sign()
+        point = torch.minimum(torch.maximum(point, x - epsilon), x + epsilon).clamp(0, 1)
+        points.append(point)
+    with torch.no_grad():
+        return array(max(points, key=lambda p: loss(p).item()))
+
+
+METHODS = {
+    "saliency/gradient": gradient,
+    "saliency/grad-times-input": grad_times_input,
+    "saliency/hirescam": hirescam,
+    "attacks/fgsm": fgsm,
+    "attacks/ifgsm": ifgsm,
+}
+
+
+def main() -> None:
+    model = SqueezeNet((LAYER, "logits"), dtype=torch.float64)
+    golden: dict[str, np.ndarray] = {}
+    for name, picture in pictures().items():
+        x = tensor(picture)
+        label = int(model(x)["logits"].argmax())
+        golden |= {f"input/{name}": picture, f"label/{name}": np.int32(label)}
+        for method, function in METHODS.items():
+            golden[f"{method}/{name}"] = function(model, x, label).astype(np.float32)
+    path = Path(__file__).with_name("methods.npz")
+    np.savez_compressed(path, **golden)
+    print(f"{path.name}: {len(golden)} arrays, {path.stat().st_size:,} bytes")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

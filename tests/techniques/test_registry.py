@@ -1,0 +1,203 @@
+"""What holds for every method that is declared: none is named here, so a new one is tested by its entry."""
+
+import inspect
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxviz
+from jaxviz.techniques import FAMILIES, solving
+from jaxviz.techniques.registry import KINDS, RESULTS
+
+GOLDEN = dict(np.load(Path(__file__).parents[1] / "golden" / "methods.npz"))
+METHODS = [
+    pytest.param(family, name, id=f"{family.name}-{name}")
+    for family in FAMILIES.values()
+    for name in family.methods
+]
+CLASSIFIED = [case for case in METHODS if case.values[0].name in ("saliency", "attacks")]
+BOUNDED = [
+    pytest.param(family, name, option, bound, id=f"{name}-{option}-{side}")
+    for family in FAMILIES.values()
+    for name, method in family.methods.items()
+    for option, said in method.options.items()
+    for side, bound in (
+        ("low", None if said.low is None else said.low - 1),
+        ("high", None if said.high is None else said.high + 1),
+    )
+    if bound is not None
+]
+SMALL = {"steps": 2}
+
+
+@pytest.fixture(scope="module")
+def pictures(picture):
+    return jnp.stack([picture(name, 64) for name in ("chelsea", "coffee", "astronaut")])
+
+
+def inputs(family, picture):
+    """What a method takes after the network, for one picture."""
+    if family.name in ("saliency", "attacks"):
+        return (picture, 285)
+    return (picture, [picture[::-1]]) if family.name == "style" else (picture,)
+
+
+def options(family, name):
+    """Options without which a method does not run, and those that make it short."""
+    method = family.methods[name]
+    needed = {option: said.usual for option, said in method.options.items() if said.usual is not None}
+    return needed | {k: v for k, v in SMALL.items() if k in method.signature}
+
+
+@pytest.mark.parametrize(("family", "name"), METHODS)
+def test_a_method_declares_what_its_function_has(family, name):
+    method = family.methods[name]
+    assert method.result in RESULTS
+    assert method.paper
+    assert method.equation
+    assert getattr(jaxviz, family.name).__dict__[method.function.__name__] is method.function
+    for option, said in method.options.items():
+        assert option in method.signature, option
+        assert said.kind in KINDS
+        assert said.help.endswith(".")
+        assert (said.kind == "choice") == bool(said.choices)
+        if said.shown:
+            above, below = said.shown.split("/")
+            assert float(above) / float(below) == method.default(option)
+    assert (method.problem is None) == (method.schedule is None)
+
+
+@pytest.mark.parametrize(("family", "name"), METHODS)
+def test_options_of_one_name_mean_the_same_in_a_family(family, name):
+    for takers in family.options().values():
+        assert len({(said.kind, said.flag) for said in takers.values()}) == 1
+
+
+@pytest.mark.parametrize(("family", "name", "option", "bound"), BOUNDED)
+def test_numbers_out_of_the_declared_range_are_refused(family, name, option, bound, pictures):
+    network = jaxviz.load(family.network)
+    method = family.methods[name]
+    given = options(family, name) | {option: bound}
+    with pytest.raises(ValueError, match=rf"{option} is {bound:g}"):
+        method.function(network, *inputs(family, pictures[0]), **given)
+
+
+def test_options_of_another_method_are_refused_and_whose_they_are_is_said():
+    family = FAMILIES["attacks"]
+    with pytest.raises(ValueError, match=r"fgsm takes no steps; it belongs to ifgsm; fgsm takes epsilon"):
+        family.checked("fgsm", {"steps": 3, "epsilon": 0.1})
+    with pytest.raises(ValueError, match="no method has it"):
+        family.checked("fgsm", {"sigma": 3})
+    with pytest.raises(KeyError, match="no attack method is named 'ifgms'; nearest: ifgsm"):
+        family.checked("ifgms", {})
+    with pytest.raises(ValueError, match="inversion needs layer"):
+        FAMILIES["inversion"].checked("inversion", {"layer": None})
+    assert family.checked("ifgsm", {"steps": 3, "target": None}) == {"steps": 3}
+
+
+@pytest.mark.parametrize(("family", "name"), [case for case in METHODS if case.values[0].name != "features"])
+def test_many_at_once_are_as_one_by_one(family, name, pictures):
+    method, network = family.methods[name], jaxviz.load(family.network)
+    given = options(family, name)
+    alone = [method.function(network, *inputs(family, picture), **given) for picture in pictures]
+    if method.problem is None:
+        many = jax.vmap(lambda x: method.function(network, *inputs(family, x), **given))(pictures)
+    else:
+        each = [inputs(family, picture) for picture in pictures]
+        many = solving.solve_many(method, network, each, [given] * len(each)).value
+        alone = [getattr(found, "value", found) for found in alone]
+    for found, expected in zip(many, alone, strict=True):
+        close = np.abs(found - expected) <= 1e-5 * max(1, float(np.abs(expected).max()))
+        # A derivative that is nearly 0 may round to either sign.
+        assert close.mean() > (0.999 if method.result == "image" else 0.99)
+
+
+@pytest.mark.parametrize(("family", "name"), CLASSIFIED)
+def test_results_have_the_declared_form(family, name, pictures):
+    method = family.methods[name]
+    found = np.asarray(
+        method.function(jaxviz.load(family.network), pictures[0], 285, **options(family, name))
+    )
+    assert found.shape in ((64, 64), (64, 64, 3)) if method.result == "map" else found.shape == (64, 64, 3)
+    assert np.isfinite(found).all()
+    assert np.ptp(found) > 0
+
+
+@pytest.mark.parametrize(("family", "name"), CLASSIFIED)
+def test_parity_with_pytorch(family, name, squeezenet):
+    """methods.npz has of every method what golden/generate_methods.py, which is PyTorch alone, finds."""
+    method = family.methods[name]
+    assert f"{family.name}/{name}/chelsea" in GOLDEN, "add the method to tests/golden/generate_methods.py"
+    for picture in ("chelsea", "coffee"):
+        image = jnp.asarray(GOLDEN[f"input/{picture}"])
+        label = int(GOLDEN[f"label/{picture}"])
+        found = np.asarray(method.function(squeezenet, image, label), np.float64)
+        expected = GOLDEN[f"{family.name}/{name}/{picture}"]
+        assert found.shape == expected.shape
+        error = np.abs(found - expected) / np.abs(expected).max()
+        assert np.median(error) < 1e-6
+        assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.9995
+        if method.result == "image":  # in float32 signs of tiny derivatives flip
+            assert (error < 1e-5).mean() > 0.99
+
+
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.presets])
+def test_presets_fix_everything_together(name):
+    family = FAMILIES[name]
+    method = family.methods[family.usual]
+    assert next(iter(family.presets)) == "default"
+    for preset in family.presets.values():
+        assert {"network", "units", "optimizer", "steps"} <= set(preset.fixes())
+        for option in preset.values:
+            assert option in method.options or option in ("colors", "start_deviation")
+        assert preset.overridden({"steps": preset.steps + 1, "layer": "x"}) == {"steps": preset.steps + 1}
+        assert preset.overridden(dict.fromkeys(preset.values)) == {}
+    with pytest.raises(KeyError, match=f"no preset of {name} is named 'papre'"):
+        family.preset("papre")
+
+
+def test_steps_of_the_iterated_attack_follow_the_formula(squeezenet, pictures):
+    image, label, epsilon, alpha = pictures[0], 285, 3 / 255, 1 / 255
+    scores = jax.jit(lambda x: squeezenet.features(x, ["logits"])["logits"])
+
+    def loss(x):
+        return -jax.nn.log_softmax(scores(x))[label]
+
+    x, points = image, [image]
+    for _ in range(4):
+        x = x + alpha * jnp.sign(jax.grad(loss)(x))
+        x = jnp.clip(jnp.clip(x, image - epsilon, image + epsilon), 0, 1)
+        points.append(x)
+    best = max(points, key=loss)
+    found = jaxviz.attacks.ifgsm(squeezenet, image, label, epsilon=epsilon, step_size=alpha, steps=4)
+    assert float((jnp.abs(found - best) < 1e-6).mean()) > 0.999
+    assert float(jnp.abs(found - image).max()) <= epsilon + 1e-6
+    assert float(loss(found)) >= float(loss(jaxviz.attacks.fgsm(squeezenet, image, label, epsilon=alpha)))
+
+
+def test_contributions_of_the_last_layer_add_up_to_the_score(squeezenet, pictures):
+    from jaxviz.objectives import logit
+    from jaxviz.techniques.saliency.hirescam import contributions
+
+    parts = contributions(squeezenet, pictures[0], logit(285), "relu10")
+    score = squeezenet.features(pictures[0], ["logits"])["logits"][285]
+    np.testing.assert_allclose(parts.sum(), score, rtol=1e-5)
+
+
+def test_maps_without_positions_are_refused(squeezenet, pictures):
+    with pytest.raises(ValueError, match=r"layer 'logits' of squeezenet1_1 has no positions; take fire9"):
+        jaxviz.saliency.hirescam(squeezenet, pictures[0], 3, layer="logits")
+    with pytest.raises(KeyError, match="nearest: fire9"):
+        jaxviz.saliency.hirescam(squeezenet, pictures[0], 3, layer="fire99")
+    with pytest.raises(ValueError, match=r"does not exist for a picture of 1×1"):
+        jaxviz.saliency.hirescam(squeezenet, pictures[0][:1, :1], 3)
+
+
+def test_functions_of_a_family_are_not_hidden_by_their_files():
+    for family in FAMILIES.values():
+        for method in family.methods.values():
+            name = method.function.__name__
+            assert inspect.isroutine(inspect.unwrap(getattr(getattr(jaxviz, family.name), name)))
