@@ -62,6 +62,11 @@ def _kept(name: str) -> tuple[Path, str | None]:
     return found
 
 
+def available(name: str) -> bool:
+    """Returns whether the weights of a network are here: shipped, or fetched."""
+    return name in store.manifest() or fetched.find(name) is not None
+
+
 def initialize(name: str, key: Key, *, pooling: str = "max", precision: str = "float32") -> Network:
     """Returns a network with random weights (He normal, zero biases), for tests and for comparison.
 
