@@ -48,7 +48,7 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         return _read_array(path, max_pixels)
     try:
         with _pillow_quiet(), PillowImage.open(path) as file:
-            _check_pixels(path, file.height, file.width, max_pixels)
+            check_pixels(path, file.height, file.width, max_pixels)
             file.load()
             return _to_rgb(ImageOps.exif_transpose(file), path)
     except UnidentifiedImageError as error:
@@ -88,13 +88,14 @@ def _read_array(path: Path, max_pixels: int) -> Picture:
         )
     if not np.issubdtype(values.dtype, np.floating):
         raise PictureError(f"{path} holds {values.dtype}; expected floats in [0, 1] (divide bytes by 255)")
-    _check_pixels(path, values.shape[0], values.shape[1], max_pixels)
+    check_pixels(path, values.shape[0], values.shape[1], max_pixels)
     with np.errstate(over="ignore"):
         pixels = np.array(values, np.float32).reshape(*values.shape[:2], -1)
     return _in_range(np.repeat(pixels, 3 // pixels.shape[2], axis=2), path)
 
 
-def _check_pixels(path: Path, height: int, width: int, max_pixels: int) -> None:
+def check_pixels(path: Path, height: int, width: int, max_pixels: int) -> None:
+    """Raises PictureError for a picture of more pixels than are allowed."""
     if height * width > max_pixels:
         raise PictureError(
             f"{path} has {width}×{height} pixels, over the limit of {max_pixels:,}; "
@@ -248,3 +249,16 @@ def fit_square(image: Picture, size: int) -> Resized:
     image = resize(image, h, w)
     top, left = (h - size) // 2, (w - size) // 2
     return image[top : top + size, left : left + size]
+
+
+def enlarged(before: np.ndarray, after: np.ndarray) -> str:
+    """Returns what to say of a picture whose shorter side was made more than twice as long; else nothing.
+
+    Example:
+      >>> enlarged(np.zeros((1, 1, 3)), np.zeros((256, 256, 3)))
+      '1×1 pixels, enlarged to 256×256'
+    """
+    (h, w), (height, width) = before.shape[:2], after.shape[:2]
+    if min(height, width) <= 2 * min(h, w):
+        return ""
+    return f"{w}×{h} pixels, enlarged to {width}×{height}"

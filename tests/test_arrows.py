@@ -31,6 +31,7 @@ ALLOWED = {
     "batching": BASE | {"sharding"},
     "optimization": BASE | {"optimizers", "sharding"},
     "problem": BASE | SYMBOLS | {"networks"},
+    "jobs": BASE | {"images", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
     "techniques": BASE | SYMBOLS | {"networks", "problem", "optimization", "techniques"},
 }
 

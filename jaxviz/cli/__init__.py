@@ -11,8 +11,9 @@ import jaxviz
 from jaxviz.checkpoints import WeightsError
 from jaxviz.cli import analysis, demo, listing, looking, synthesis, weights
 from jaxviz.cli.command import register
-from jaxviz.cli.session import Failure, Stopped
+from jaxviz.cli.session import Failure, Incomplete, Stopped
 from jaxviz.images import PictureError
+from jaxviz.jobs import RunError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,7 +57,10 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0 done, 1 failed, 2 bad usage, 130 after Ctrl-C."""
+    """Runs one command and returns its exit code.
+
+    0 done, 1 failed, 2 bad usage, 3 done but for some of many pictures, 130 after Ctrl-C.
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         code, message = app(arguments, standalone_mode=False) or 0, ""
@@ -76,12 +80,14 @@ def _explained(error: BaseException) -> tuple[int, str]:
         return error.exit_code, ""
     if isinstance(error, typer.Abort | KeyboardInterrupt):
         return 130, ""
+    if isinstance(error, Incomplete):
+        return 3, ""
     if isinstance(error, Stopped):
         return 130, str(error)
     if hasattr(error, "format_message"):
         message = _line(error.format_message())
         return 2, message and f"{message.rstrip('.')}; --help shows what there is"
-    if isinstance(error, PictureError | WeightsError | Failure | OSError | ImportError):
+    if isinstance(error, PictureError | WeightsError | Failure | RunError | OSError | ImportError):
         return 1, _line(error)
     if isinstance(error, KeyError | ValueError):
         return 2, _line(error.args[0] if error.args else error)

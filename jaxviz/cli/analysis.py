@@ -42,7 +42,7 @@ def model(session: Session, **more: Any) -> jaxviz.Network:
 )
 def classify(session: Session, picture: options.Source, size: options.Square = 224) -> None:
     """Tell the five classes that a network finds most likely; of many pictures in RUN/*.parquet."""
-    if runs.is_many(picture):
+    if runs.is_many(session, picture):
         runs.classify(session, picture)
         return
     pixels = square(session, picture)
@@ -75,7 +75,7 @@ def saliency(
 ) -> None:
     """Show which pixels the score of a class depends on; raw files hold the map as it is, unnormalized."""
     choice = _chosen(session)
-    if runs.is_many(picture):
+    if runs.is_many(session, picture):
         runs.saliency(session, picture, choice)
         return
     session.opens_pictures(session.out)
@@ -114,7 +114,7 @@ def attack(
 ) -> None:
     """Change a picture a little so that the network errs; the difference, times 10, is written beside it."""
     choice = _chosen(session)
-    if runs.is_many(picture):
+    if runs.is_many(session, picture):
         runs.attack(session, picture, choice)
         return
     out = session.out
@@ -183,7 +183,7 @@ def features(
     ] = False,
 ) -> None:
     """Write what layers answer to a picture, by name, to .npz; of many pictures to RUN/."""
-    if runs.is_many(picture):
+    if runs.is_many(session, picture):
         runs.features(session, picture)
         return
     if session.out.suffix.lower() != ".npz":

@@ -59,6 +59,7 @@ def command(
         shared += options.POOLING if pooling else []
         shared += options.presets(family) if family is not None and family.presets else []
         shared += options.out(out, many) if out else []
+        shared += options.SAVE if many and family is not None else []
         shared += options.COMMON
         shared += options.COMPUTING if computes else []
         shared += options.READING if reads else []

@@ -70,6 +70,15 @@ READING = [
 POOLING = [
     parameter("pooling", Annotated[str, option("--pooling", WHAT, "max, as trained, or average.")], "max")
 ]
+SAVE = [
+    parameter(
+        "save",
+        Annotated[
+            str, option("--save", OUTPUT, "Many pictures: pictures, arrays as they are (.npz), or both.")
+        ],
+        "pictures",
+    )
+]
 MANY = [
     parameter(
         "batch",

@@ -1,23 +1,45 @@
-"""Commands over many pictures."""
+"""Commands over many pictures: a run folder instead of a picture, by the same options."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import rich.progress
 
-from jaxviz.cli.session import Session
+import jaxviz
+from jaxviz import images, jobs
+from jaxviz.cli.methods import Choice, class_index
+from jaxviz.cli.session import Session, Stopped, optimizer_named
 from jaxviz.networks import Network, compiled_features
 
+SHOWN = 10
+"""Failures that are told by name; all of them are in the run's rows."""
 
-def is_many(source: str) -> bool:
-    """Returns whether a command's source means many pictures."""
+
+MANY_ALONE = {"batch": None, "memory": None, "devices": "1", "workers": None, "save": "pictures"}
+"""Options that one picture has no use for, and what they are where they are not given."""
+
+
+def is_many(session: Session, source: str) -> bool:
+    """Returns whether a command's source means many pictures.
+
+    Raises:
+      ValueError: If it does not, and an option was given that is for many.
+    """
+    if jobs.is_many(source):
+        return True
+    for name, usual in MANY_ALONE.items():
+        if session.given.get(name, usual) != usual:
+            raise ValueError(f"--{name} is for many pictures; {source} is one")
     return False
 
 
 def note_enlargement(session: Session, path: str | Path, before: np.ndarray, after: np.ndarray) -> None:
     """Says where a picture was made so much larger that its pixels are invented."""
+    if text := images.enlarged(before, after):
+        session.note(f"{path} is {text}")
 
 
 def feature_arrays(
@@ -26,3 +48,140 @@ def feature_arrays(
     """Returns taps of a picture by name, averaged over positions where asked for."""
     taps = compiled_features(network, jnp.asarray(picture), tuple(layers))
     return {name: tap.mean((0, 1)) if pool and tap.ndim == 3 else tap for name, tap in taps.items()}
+
+
+def run(session: Session, source: str, make: Callable[[], jobs.Task]) -> None:
+    """Brings a run folder to its end, with progress, and tells what failed; exit code 3 where anything did."""
+    given = session.given
+    out = given["out"] or Path(session.out.stem)
+    pictures = jobs.open_source(source)
+    mesh = None if given["devices"] == "1" else jaxviz.mesh(given["devices"])
+    task = make()
+    text = rich.progress.TextColumn
+    pace = text("{task.fields[pace]}")
+    columns = (
+        text("{task.completed:.0f}/{task.total:.0f} pictures"),
+        rich.progress.BarColumn(),
+        pace,
+        rich.progress.TimeRemainingColumn(),
+    )
+    with session.bar(*columns) as bar:
+        shown = bar.add_task("", total=len(pictures), pace="compiling")
+
+        def on_progress(at: jobs.Progress) -> None:
+            failed = f", {at.failed} failed" if at.failed else ""
+            bar.update(shown, completed=at.done, pace=f"{at.per_second:.1f}/s{failed}")
+
+        try:
+            report = jobs.run(
+                task,
+                pictures,
+                out=out,
+                batch=given["batch"],
+                memory=given["memory"],
+                mesh=mesh,
+                workers=given["workers"],
+                max_pixels=given["max_pixels"],
+                on_progress=on_progress,
+            )
+        except KeyboardInterrupt:
+            raise Stopped(
+                f"interrupted; {out} is complete up to its last shard, the same command goes on"
+            ) from None
+    session.settle(out=out, **{"source": pictures.describe()})
+    failures = [{"name": name, "failure": cause} for name, cause in report.failures]
+    counts = {"total": report.total, "made": report.made, "already": report.already}
+    session.record["run"] = counts | {"failures": failures}
+    session.record["seconds"] = {"run": report.seconds}
+    before = f" ({report.already} of them before)" if report.already else ""
+    session.say(f"{out}: {report.total} pictures{before}, {len(failures)} failed, {report.seconds:.1f} s")
+    for failure in failures[:SHOWN]:
+        session.say(f"  {failure['name']}: {failure['failure']}")
+    if len(failures) > SHOWN:
+        session.say(f"  and {len(failures) - SHOWN} more: column 'failure' of {out}/*.parquet")
+    session.incomplete = bool(failures)
+
+
+def classify(session: Session, source: str) -> None:
+    """Runs `jobs.classify`."""
+    run(session, source, lambda: jobs.classify(_network(session), size=session.given["size"]))
+
+
+def features(session: Session, source: str) -> None:
+    """Runs `jobs.features`."""
+    given = session.given
+    run(
+        session,
+        source,
+        lambda: jobs.features(_network(session), given["layer"], size=given["size"], pool=given["pool"]),
+    )
+
+
+def saliency(session: Session, source: str, choice: Choice) -> None:
+    """Runs `jobs.saliency`."""
+    given = session.given
+
+    def make() -> jobs.Task:
+        network = _network(session)
+        return jobs.saliency(
+            network,
+            method=choice.name,
+            label=_label(network, given),
+            size=given["size"],
+            save=given["save"],
+            overlay=given["overlay"],
+            **_values(session, choice, network),
+        )
+
+    run(session, source, make)
+
+
+def attack(session: Session, source: str, choice: Choice) -> None:
+    """Runs `jobs.attack`."""
+    given = session.given
+
+    def make() -> jobs.Task:
+        network = _network(session)
+        label, values = _label(network, given), _values(session, choice, network)
+        return jobs.attack(
+            network, method=choice.name, label=label, size=given["size"], save=given["save"], **values
+        )
+
+    run(session, source, make)
+
+
+def invert(session: Session, source: str, choice: Choice, network: Callable[[], Network]) -> None:
+    """Runs `jobs.inversion`."""
+    given = session.given
+    if given["plot"] is not None:
+        raise ValueError("--plot is for one picture; the losses of many are in the run's rows")
+
+    def make() -> jobs.Task:
+        loaded = network()
+        return jobs.inversion(
+            loaded,
+            preset=given["preset"],
+            size=given["size"],
+            steps=given["steps"],
+            optimizer=optimizer_named(given["optimizer"]),
+            algorithm=given["optimizer"],
+            seed=given["seed"],
+            save=given["save"],
+            **choice.values(loaded),
+        )
+
+    run(session, source, make)
+
+
+def _network(session: Session) -> Network:
+    return jaxviz.load(session.given["network"], weights=session.given["weights"])
+
+
+def _label(network: Network, given: dict[str, Any]) -> int | None:
+    return None if given["label"] is None else class_index(network, given["label"], "--label")
+
+
+def _values(session: Session, choice: Choice, network: Network) -> dict[str, Any]:
+    values = choice.values(network)
+    session.settle(**choice.settled(values))
+    return values

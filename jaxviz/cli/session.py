@@ -32,6 +32,10 @@ class Failure(Exception):
     """What went wrong while working, in one line; exit code 1."""
 
 
+class Incomplete(Exception):
+    """The work is done but for some of many pictures, which were told; exit code 3."""
+
+
 class Stopped(Exception):
     """Ctrl-C ended the work early, and what there was has been written; exit code 130."""
 
@@ -43,6 +47,7 @@ class Session:
       given: Name → what was parsed.
       record: What the JSON will hold; `settings` first, which read like the command line that made it.
       out: Where the result goes.
+      incomplete: Whether some of many pictures failed.
       failure: What the command fails with at its end, when the record is written; empty where it does not.
       choice: The method that was chosen, and its options; None where a command has no methods.
     """
@@ -56,6 +61,7 @@ class Session:
         self.record: dict[str, Any] = {"settings": {"command": command} | _plain(self.given)}
         self.interrupted = False
         self.failure = ""
+        self.incomplete = False
         self.written: list[Path] = []
         self.out = given.get("out") or Path(usual_out)
         self.choice = None if family is None else Choice(family, given)
@@ -173,6 +179,8 @@ class Session:
             self.say(f"wrote {', '.join(map(str, self.written))}")
         if self.failure:
             raise Failure(self.failure)
+        if self.incomplete:
+            raise Incomplete
         if self.interrupted:
             raise Stopped("interrupted; the best so far was written")
 

@@ -33,8 +33,8 @@ FALLBACK = "vgg16"
 )
 def invert(session: Session, picture: options.Source, size: options.Longer = 256) -> None:
     """Find a picture with the same features at one layer: what the layer has kept."""
-    if runs.is_many(picture):
-        runs.invert(session, picture, _preset_network(session))
+    if runs.is_many(session, picture):
+        runs.invert(session, picture, _choice(session), lambda: _preset_network(session))
         return
     session.opens_pictures(session.out, session.given["plot"])
     pixels = longer(session, picture, size)

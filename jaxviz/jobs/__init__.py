@@ -1,0 +1,34 @@
+"""Techniques over folders and data sets: read ahead, batched, written in shards, resumable.
+
+    task = jaxviz.jobs.classify(jaxviz.load("squeezenet1_1"))
+    report = jaxviz.jobs.run(task, "photos/", out="run/")
+
+`run` writes a folder; `iterate` yields the same results to those who write nothing.
+"""
+
+from jaxviz.jobs.manifest import RunError
+from jaxviz.jobs.run import Progress, Report, iterate, run
+from jaxviz.jobs.sizes import Longer, Square
+from jaxviz.jobs.sources import Item, Source, is_many, open_source
+from jaxviz.jobs.tasks import Result, Task, attack, classify, features, inversion, saliency
+
+__all__ = [
+    "Item",
+    "Longer",
+    "Progress",
+    "Report",
+    "Result",
+    "RunError",
+    "Source",
+    "Square",
+    "Task",
+    "attack",
+    "classify",
+    "features",
+    "inversion",
+    "is_many",
+    "iterate",
+    "open_source",
+    "run",
+    "saliency",
+]

@@ -1,0 +1,107 @@
+"""manifest.json: what a run folder holds, and that a second run is of the same settings."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxviz import images
+from jaxviz.networks import Network
+
+NAME = "manifest.json"
+FORMAT = 1
+
+
+class RunError(ValueError):
+    """A run folder that cannot be used, or a run that cannot be made; the message says why, and the remedy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What decides the results of a run, and how it stands.
+
+    Attributes:
+      settings: Technique, method, options, network, hash of its weights, size.
+      source: Kind, place, number and hash of the names.
+      shard: Pictures in a shard.
+      version: Of this library.
+    """
+
+    settings: Mapping[str, Any]
+    source: Mapping[str, Any]
+    shard: int
+    version: str
+
+    def decides(self) -> dict[str, Any]:
+        """Returns what must be the same for two runs to give the same results, plain enough for JSON."""
+        whole = {
+            "settings": self.settings,
+            "source": self.source,
+            "shard": self.shard,
+            "jaxviz": self.version,
+        }
+        return dict(json.loads(json.dumps(whole)))
+
+    def write(self, folder: Path, **state: Any) -> None:
+        """Writes the manifest with how the run stands; never a partial file."""
+        versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "numpy", "pillow")}
+        whole = {"format": FORMAT, **self.decides(), "versions": versions, "device": str(jax.devices()[0])}
+        with images.atomically(folder / NAME) as temporary:
+            temporary.write_text(
+                json.dumps(whole | state, indent=2, allow_nan=False) + "\n", encoding="utf-8"
+            )
+
+    def check(self, folder: Path) -> bool:
+        """Returns whether a folder has a run of these settings, so False where it is empty or does not exist.
+
+        Raises:
+          RunError: If it has another run, whose difference is named, or anything else.
+        """
+        path = folder / NAME
+        if not path.exists():
+            others = [] if not folder.is_dir() else [p.name for p in folder.iterdir() if p.name != ".lock"]
+            if others:
+                raise RunError(
+                    f"{folder} is no run folder, and has {', '.join(sorted(others)[:3])}; choose an empty one"
+                )
+            return False
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            said = {key: found[key] for key in self.decides()}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{path} is damaged ({error}); choose another folder") from error
+        if differences := list(_differences(said, self.decides())):
+            raise RunError(
+                f"{folder} has a run of other settings: {'; '.join(differences[:4])}; choose another folder"
+            )
+        return True
+
+
+def _differences(found: Any, expected: Any, where: str = "") -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for key in sorted({*found, *expected}):
+            path = f"{where}.{key}" if where else str(key)
+            yield from _differences(found.get(key), expected.get(key), path)
+    elif found != expected:
+        yield f"{where} is {_short(found)} there and {_short(expected)} here"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def weights_hash(network: Network) -> str:
+    """Returns the SHA-256 of a network's weights: names, shapes, types and numbers."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_flatten_with_path(network.params)[0]:
+        array = np.ascontiguousarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {array.shape} {array.dtype}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()

@@ -1,0 +1,274 @@
+"""One run over many pictures: read ahead, batched by shape, written shard by shard, continued where it stopped."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jax.sharding import Mesh
+
+import jaxviz
+from jaxviz import images
+from jaxviz.jobs import shards
+from jaxviz.jobs.manifest import Manifest, RunError
+from jaxviz.jobs.reading import Loaded, grain_module, read
+from jaxviz.jobs.sources import Source, open_source
+from jaxviz.jobs.tasks import Result, Task
+
+SHARD = 256
+LOCK = ".lock"
+Outcome = tuple[Loaded, Result | None, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class How:
+    """How pictures go through a task: what `run` and `iterate` are told of it."""
+
+    batch: int | None
+    memory: str | int | None
+    mesh: Mesh | None
+    workers: int | None
+    max_pixels: int
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "workers", "max_pixels"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; expected at least 1")
+
+    def at_once(self, task: Task, shape: tuple[int, ...]) -> int:
+        """Returns how many pictures of a shape one call of the task gets."""
+        if self.batch is None:
+            return task.at_once(shape, self.memory, self.mesh)
+        return self.batch * (1 if self.mesh is None else self.mesh.size)
+
+    def settings(self) -> dict[str, Any]:
+        """Returns what of it decides the last bits of results."""
+        memory = None if self.memory is None else str(self.memory)
+        devices = 1 if self.mesh is None else self.mesh.size
+        return {"batch": self.batch, "memory": memory, "devices": devices, "max_pixels": self.max_pixels}
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How a run stands.
+
+    Attributes:
+      total: Pictures of the source.
+      done: Those that are written, failures included.
+      failed: Failures, of this call.
+      per_second: Pictures of this call per second.
+      seconds_left: At this pace; None before the first.
+    """
+
+    total: int
+    done: int
+    failed: int
+    per_second: float
+    seconds_left: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a run did.
+
+    Attributes:
+      folder: The run folder.
+      total: Pictures of the source.
+      made: Results that this call made.
+      already: Results that were there before.
+      failures: Name and cause of each picture without a result, of the whole run.
+      seconds: What this call took.
+    """
+
+    folder: Path
+    total: int
+    made: int
+    already: int
+    failures: Sequence[tuple[str, str]]
+    seconds: float
+
+
+def run(
+    task: Task,
+    source: Source | str | Path,
+    *,
+    out: str | Path,
+    batch: int | None = None,
+    memory: str | int | None = None,
+    mesh: Mesh | None = None,
+    shard: int = SHARD,
+    workers: int | None = None,
+    max_pixels: int = images.MAX_PIXELS,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Report:
+    """Returns what was done to bring a run folder to its end: all pictures of a source through a task.
+
+    In `out` stand `manifest.json`, `results-*.parquet` with a row for each picture, and arrays (`arrays-*.npz`)
+    or pictures (`pictures/`) beside them. A run that was interrupted or killed is continued by the same call:
+    shards that are complete are not made again, and the result is the same to the bit on the same machine.
+
+    Args:
+      task: From `classify`, `features`, `saliency`, `attack`, `inversion`, or your own.
+      source: A folder, glob, list, `tfds:NAME[:SPLIT]`, or what `open_source` returns.
+      out: The run folder; it is made where it does not exist.
+      batch: Pictures of one program on each device, at least 1; None for what is fastest and fits `memory`.
+      memory: Budget of a device, such as "4GB".
+      mesh: Devices to share each batch among, from `jaxviz.mesh`.
+      shard: Pictures in a shard, at least 1.
+      workers: Threads that read; None for one for each core.
+      max_pixels: Larger pictures are failures.
+      on_progress: Called after each batch.
+
+    Raises:
+      RunError: If `out` holds another run, or anything else, is in use, or cannot be written to.
+      ValueError: If a number is out of range, or there is no picture.
+      ImportError: If Grain or PyArrow is not installed: `pip install "jaxviz-vision[jobs]"`.
+    """
+    if shard < 1:
+        raise ValueError(f"shard is {shard}; expected at least 1")
+    how = How(batch, memory, mesh, workers, max_pixels)
+    grain_module()
+    shards.arrow()
+    pictures = open_source(source) if isinstance(source, str | Path) else source
+    folder = Path(out)
+    manifest = Manifest({**task.settings, **how.settings()}, pictures.describe(), shard, jaxviz.__version__)
+    began = time.perf_counter()
+    with _held(folder):
+        manifest.check(folder)
+        shards.clean(folder)
+        ready = shards.complete(folder, len(pictures), shard)
+        missing = [k for k in range(math.ceil(len(pictures) / shard)) if k not in ready]
+        already = sum(min(shard, len(pictures) - k * shard) for k in ready)
+        with _told(folder):
+            manifest.write(folder, state="running", total=len(pictures))
+        counter = _Counter(len(pictures), already, on_progress)
+        for k, outcomes in _shards(task, pictures, missing, shard, how, counter):
+            shards.write(folder, k, task, outcomes)
+        failed = shards.failures(folder)
+        seconds = time.perf_counter() - began
+        with _told(folder):
+            manifest.write(folder, state="complete", total=len(pictures), failed=len(failed))
+    return Report(folder, len(pictures), counter.done - already, already, failed, seconds)
+
+
+def iterate(
+    task: Task,
+    source: Source | str | Path,
+    *,
+    batch: int | None = None,
+    memory: str | int | None = None,
+    mesh: Mesh | None = None,
+    workers: int | None = None,
+    max_pixels: int = images.MAX_PIXELS,
+) -> Iterator[tuple[Loaded, Result | None, str]]:
+    """Yields for each picture of a source, in order, what was read, its result, and why there is none.
+
+    Arguments and errors as for `run`; nothing is written.
+    """
+    how = How(batch, memory, mesh, workers, max_pixels)
+    pictures = open_source(source) if isinstance(source, str | Path) else source
+    every = range(math.ceil(len(pictures) / SHARD))
+    counter = _Counter(len(pictures), 0, None)
+    for _, outcomes in _shards(task, pictures, every, SHARD, how, counter):
+        yield from outcomes
+
+
+class _Counter:
+    """Counts pictures and tells of it."""
+
+    def __init__(self, total: int, already: int, on_progress: Callable[[Progress], None] | None):
+        self.total, self.done, self.already, self.failed = total, already, already, 0
+        self.began, self.on_progress = time.perf_counter(), on_progress
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        self.done += len(outcomes)
+        self.failed += sum(bool(failure) for _, _, failure in outcomes)
+        if self.on_progress is not None:
+            pace = (self.done - self.already) / (time.perf_counter() - self.began)
+            left = (self.total - self.done) / pace if pace else None
+            self.on_progress(Progress(self.total, self.done, self.failed, pace, left))
+
+
+def _shards(
+    task: Task,
+    source: Source,
+    numbers: Sequence[int],
+    shard: int,
+    how: How,
+    counter: _Counter,
+) -> Iterator[tuple[int, list[Outcome]]]:
+    """Yields each of the shards with the outcomes of its pictures, in their order.
+
+    Pictures are gathered by shape inside their shard alone, so what is in a batch does not depend on where an
+    earlier run has stopped.
+    """
+    wanted = [i for k in numbers for i in range(k * shard, min((k + 1) * shard, len(source)))]
+    stream = read(source, wanted, task.sizing, max_pixels=how.max_pixels, workers=how.workers)
+    sizes: dict[tuple[int, ...], int] = {}
+    for k in numbers:
+        outcomes: dict[int, Outcome] = {}
+        waiting: dict[tuple[int, ...], list[Loaded]] = {}
+
+        def make(gathered: list[Loaded], outcomes: dict[int, Outcome] = outcomes) -> None:
+            made = _made(task, gathered, how)
+            outcomes.update({one[0].index: one for one in made})
+            counter.add(made)
+
+        for _ in range(k * shard, min((k + 1) * shard, len(source))):
+            loaded = next(stream)
+            if loaded.pixels is None:
+                outcomes[loaded.index] = (loaded, None, loaded.failure)
+                counter.add([outcomes[loaded.index]])
+                continue
+            shape = loaded.pixels.shape
+            if shape not in sizes:
+                sizes[shape] = how.at_once(task, shape)
+            waiting.setdefault(shape, []).append(loaded)
+            if len(waiting[shape]) == sizes[shape]:
+                make(waiting.pop(shape))
+        for gathered in waiting.values():
+            make(gathered)
+        yield k, [outcomes[index] for index in sorted(outcomes)]
+
+
+def _made(task: Task, gathered: Sequence[Loaded], how: How) -> list[Outcome]:
+    pixels = np.stack([loaded.pixels for loaded in gathered if loaded.pixels is not None])
+    results = task(pixels, [loaded.item for loaded in gathered], how.batch, how.mesh)
+    bare = [dataclasses.replace(loaded, pixels=None) for loaded in gathered]
+    return [
+        (loaded, None, result) if isinstance(result, str) else (loaded, result, "")
+        for loaded, result in zip(bare, results, strict=True)
+    ]
+
+
+def _told(folder: Path) -> Any:
+    return images.writing(folder)
+
+
+class _held:
+    """Holds a run folder for one run at a time; the system frees the lock of a run that died."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        import filelock
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.lock = filelock.FileLock(self.folder / LOCK)
+            self.lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise RunError(
+                f"{self.folder} is in use by another run; wait for it, or choose another"
+            ) from error
+        except OSError as error:
+            reason = error.strerror or error
+            raise RunError(f"{self.folder} cannot be written ({reason}); choose another folder") from error
+
+    def __exit__(self, *error: object) -> None:
+        self.lock.release()

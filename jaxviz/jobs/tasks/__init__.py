@@ -1,0 +1,13 @@
+"""What a run does with a batch of pictures: classes, features, every method of saliency, attacks, inversion.
+
+A task's compiled programs take the network and all numbers as arguments, and serve batches of any length.
+"""
+
+from jaxviz.jobs.tasks.attack import attack
+from jaxviz.jobs.tasks.base import Mapped, Result, Task
+from jaxviz.jobs.tasks.classes import classify
+from jaxviz.jobs.tasks.features import features
+from jaxviz.jobs.tasks.inversion import inversion
+from jaxviz.jobs.tasks.saliency import saliency
+
+__all__ = ["Mapped", "Result", "Task", "attack", "classify", "features", "inversion", "saliency"]

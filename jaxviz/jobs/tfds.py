@@ -1,0 +1,134 @@
+"""TensorFlow Datasets as a source, read from array_record files by index, without TensorFlow."""
+
+import functools
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxviz import images
+from jaxviz._checks import nearest
+from jaxviz.images import Picture, PictureError
+from jaxviz.jobs.sources import Item, described
+
+VARIABLE = "TFDS_DATA_DIR"
+
+
+class Examples:
+    """One split of a prepared data set; names are the split and the place in it."""
+
+    def __init__(self, name: str, split: str, data: Any, labels: list[str] | None, key: str):
+        self.name, self.split, self.data, self.labels, self.key = name, split, data, labels, key
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Item:
+        example = functools.cache(lambda: self.data[index])
+        label = None
+        if self.labels is not None:
+            number = int(example()["label"])
+            label = self.labels[number] if self.labels else number
+        read = functools.partial(_read, example, self.key, f"tfds:{self.name}:{self.split}[{index}]")
+        return Item(f"{self.split}-{index:08d}", label, read)
+
+    def describe(self) -> dict[str, Any]:
+        """Returns name, split and count, for the manifest; the data set's own version is in its name."""
+        return described("tfds", f"{self.name}:{self.split}", []) | {"count": len(self)}
+
+
+def _read(example: Any, key: str, where: str, max_pixels: int) -> Picture:
+    try:
+        pixels = np.asarray(example()[key])
+    except Exception as error:  # decoders and record readers raise many kinds
+        raise PictureError(f"{where} is damaged or unreadable ({error})") from error
+    if pixels.ndim != 3 or pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3, 4):
+        raise PictureError(
+            f"{where} holds {pixels.dtype}{list(pixels.shape)}; expected bytes [h, w, 1, 3 or 4]"
+        )
+    images.check_pixels(Path(where), pixels.shape[0], pixels.shape[1], max_pixels)
+    values = pixels.astype(np.float32) / 255
+    if pixels.shape[2] == 4:
+        return values[..., :3] * values[..., 3:] + (1 - values[..., 3:])
+    return np.repeat(values, 3 // pixels.shape[2], axis=2)
+
+
+def open_examples(text: str) -> Examples:
+    """Returns a split of a data set that was prepared as array_record.
+
+    Args:
+      text: NAME or NAME:SPLIT, such as "imagenet_v2:test" or "coco/2017:validation[:1000]". The folder of data
+        sets is `$TFDS_DATA_DIR`, or TensorFlow Datasets' own.
+
+    Raises:
+      ImportError: If TensorFlow Datasets is not installed.
+      PictureError: If the data set is not there, or has no such split, or no pictures.
+    """
+    tfds = _package()
+    name, _, split = text.partition(":")
+    folder = Path(os.environ.get(VARIABLE) or tfds.core.constants.DATA_DIR).expanduser()
+    try:
+        builder = tfds.builder(name, data_dir=str(folder), try_gcs=False)
+        splits = dict(builder.info.splits)
+    except Exception as error:  # a missing data set is of several kinds there
+        raise _missing(name, folder, error) from error
+    if not splits:
+        raise _missing(name, folder, None)
+    split = split or _only(name, splits)
+    try:
+        data = builder.as_data_source(split=split)
+    except Exception as error:
+        if split.partition("[")[0] not in splits:
+            raise PictureError(f"tfds:{name} has no split {split!r}; {nearest(split, splits)}") from error
+        raise PictureError(
+            f"tfds:{name}:{split} cannot be read ({_line(error)}); prepare it as array_record"
+        ) from error
+    features = builder.info.features
+    keys = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
+    if not keys:
+        raise PictureError(f"tfds:{name} has no pictures; its features are {', '.join(features)}")
+    labels = None
+    if "label" in features:
+        labels = list(getattr(features["label"], "names", None) or [])
+    if not len(data):
+        raise PictureError(f"tfds:{name}:{split} is empty; take another split of {', '.join(splits)}")
+    key = "image" if "image" in keys else keys[0]
+    return Examples(builder.info.full_name, split, data, labels, key)
+
+
+def _package() -> Any:
+    try:
+        import tensorflow_datasets
+    except ImportError as error:
+        raise ImportError(
+            'tfds: needs TensorFlow Datasets, but not TensorFlow: pip install "jaxviz-vision[tfds]"'
+        ) from error
+    # It advises at each start to install another decoder.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    return tensorflow_datasets
+
+
+def _missing(name: str, folder: Path, error: Exception | None) -> PictureError:
+    there = (
+        sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name != "downloads")
+        if folder.is_dir()
+        else []
+    )
+    found = f"which has {', '.join(there[:8])}" if there else "where no data set is"
+    cause = f" ({_line(error)})" if error is not None and name.partition("/")[0] in there else ""
+    return PictureError(
+        f"tfds:{name} is not prepared in {folder}, {found}{cause}; prepare it there as array_record, "
+        f"or name another folder in ${VARIABLE}"
+    )
+
+
+def _only(name: str, splits: dict[str, Any]) -> str:
+    if len(splits) > 1:
+        raise PictureError(f"tfds:{name} has the splits {', '.join(splits)}; write tfds:{name}:SPLIT")
+    return next(iter(splits))
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
