@@ -19,7 +19,7 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for one JSON file per benchmark")
     parser.add_argument(
-        "--quick", action="store_true", help="small sizes, two rounds: a check, not a measurement"
+        "--quick", action="store_true", help="small sizes, one round: a check, not a measurement"
     )
     parser.add_argument("--only", choices=BENCHMARKS, action="append", help="run this one; may be repeated")
     parser.add_argument("--case", action="append", help="of those, only this case, such as resnet18 or 512²")
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--no-huge-pages", action="store_true", help="4 KiB pages for both sides")
     parser.add_argument("--commit", default="", help="recorded where the checkout has no git")
     arguments = parser.parse_args()
-    rounds = 2 if arguments.quick and arguments.rounds is None else arguments.rounds
+    rounds = 1 if arguments.quick and arguments.rounds is None else arguments.rounds
     settings = protocol.Settings(arguments.quick, arguments.precision, not arguments.no_huge_pages, rounds)
     load = system.load()
     if load > 0.3:
@@ -41,7 +41,7 @@ def main() -> int:
         measured(name, settings, arguments.case or (), facts, arguments.out)
         for name in arguments.only or USUAL
     ]
-    print(f"\n{table.sides(records)}\n\n{table.full(records)}")
+    print(f"\n{table.whole(records)}")
     differing = [
         f"{record['benchmark']} {row['work']}"
         for record in records

@@ -118,7 +118,7 @@ def _start(benchmark, case, process, only, wants_results, settings, scratch: Pat
     environment = system.environment(settings.huge_pages) | {
         "PYTHONPATH": str(system.ROOT),
         # What the first round compiled, the others find: its seconds are those that count as compiling.
-        "JAX_COMPILATION_CACHE_DIR": str(scratch / "jax"),
+        "JAX_COMPILATION_CACHE_DIR": str(scratch / "jax") if case.cached else "",
         "TORCHINDUCTOR_CACHE_DIR": str(scratch / "torch"),
     }
     command = [sys.executable, "-m", "benchmarks.worker", benchmark, process.side, "--out", str(folder)]
@@ -137,7 +137,7 @@ def _row(case: Case, row: str, ours: int, measured: Measured, settings: Settings
         "rival": rival,
         "ratio": rival and ratio(measured.medians(row, mine), measured.medians(row, rival)),
         "sides": {name: _side(measured, row, name) for name in names},
-        "agreement": rival and agreement(measured.results, row, mine, rival, settings.precision),
+        "agreement": rival and agreement(measured.results, row, mine, [rival, *rivals], settings.precision),
         "left_out": measured.left_out,
         **case.options,
         **case.facts,
@@ -165,19 +165,23 @@ def ratio(ours: list[float], theirs: list[float]) -> dict[str, Any]:
 
 
 def agreement(
-    results: dict[str, np.ndarray], row: str, ours: str, rival: str, precision: str
+    results: dict[str, np.ndarray], row: str, ours: str, rivals: list[str], precision: str
 ) -> dict[str, Any]:
-    """Returns how far the results of two variants differ, and whether by rounding alone.
+    """Returns how far our results differ from the first rival's that has such, and whether by rounding alone.
 
     The median is rounding. The maximum is that of pixels whose max pooling ties, in flat regions, where rounding
     picks the winner: PyTorch's two layouts differ from each other by as much.
     """
     found: dict[str, Any] = {"agrees": True}
+    tolerance = TOLERANCES[precision]
     for key, mine in results.items():
-        other = results.get(f"{row}|{rival}|{key.split('|')[2]}")
-        if not key.startswith(f"{row}|{ours}|") or other is None or other.shape != mine.shape:
+        if not key.startswith(f"{row}|{ours}|"):
             continue
-        tolerance, what = TOLERANCES[precision], key.split("|")[2]
+        what = key.split("|")[2]
+        theirs = (results.get(f"{row}|{rival}|{what}") for rival in rivals)
+        other = next((array for array in theirs if array is not None), None)
+        if other is None or other.shape != mine.shape:
+            continue
         if mine.ndim == 0:
             difference = abs(float(mine) - float(other)) / abs(float(other))
             found[what] = {"relative_difference": difference, "values": [float(mine), float(other)]}

@@ -10,6 +10,18 @@ RESULTS = HERE / "results"
 OPEN, CLOSE = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 GRIDS = ("networks", "networks16")
 """Benchmarks of too many rows for a table of rows: the main README has their medians."""
+COMPILING = "compiling"
+FORMS = {
+    "operation by operation": "operation by operation",
+    "`jit`": "jit",
+    "`jit(vmap)` of 1": "jit(vmap), 1",
+    "of 4": "jit(vmap), 4",
+    "of 16": "jit(vmap), 16",
+    "`batched`, 16": "batched, 16",
+    "PyTorch eager, best": "torch eager",
+    "`torch.compile`": "torch compiled",
+}
+SHORT = ("operation by operation", "`jit`", "`batched`, 16", "PyTorch eager, best", "`torch.compile`")
 ORDER = ("gatys", "transfer", "saliency", "step", "networks", "networks16", "compiling")
 HEAD = ("Work", "", "Device", "jaxviz", "against", "its time", "ours ÷ its (range)", "commit")
 
@@ -110,20 +122,63 @@ def sides(records: Iterable[dict]) -> str:
     return markdown(("Benchmark", "Side", "Median (range)", "first call, beyond a steady one"), cells)
 
 
+def compiling(records: Iterable[dict], *, short: bool = False) -> str:
+    """Returns one line per technique and a column per form of running it: images per second, and compile time."""
+    cells = []
+    for record in records:
+        for row in record["rows"]:
+            per_second = [_pace(row["sides"], prefix, short) for prefix in _forms(short).values()]
+            cells.append([row["work"], row["setting"], device(record["environment"]), *per_second])
+    return markdown(("Technique", "", "Device", *_forms(short)), cells)
+
+
+def _forms(short: bool) -> dict[str, str]:
+    return {head: name for head, name in FORMS.items() if not short or head in SHORT}
+
+
+def _pace(sides: dict, prefix: str, short: bool) -> str:
+    found = [side for name, side in sides.items() if name == prefix or name.startswith(f"{prefix},")]
+    if not found:
+        return "–"
+    side = min(found, key=lambda side: side["median_s"])
+    per_second = f"{1 / side['median_s']:.3g}"
+    return per_second if short else f"{per_second} ({seconds(side['compile_s'])})"
+
+
+def whole(records: Iterable[dict], *, short: bool = False) -> str:
+    """Returns all tables of records; `short` is for the main README."""
+    records = list(records)
+    rows = [r for r in records if r["benchmark"] != COMPILING and (short or r["benchmark"] not in GRIDS)]
+    grids = sorted((r for r in records if r["benchmark"] in GRIDS), key=lambda r: ORDER.index(r["benchmark"]))
+    bought = [r for r in records if r["benchmark"] == COMPILING]
+    parts = [table(rows + ([] if short else grids), short=True)] if rows or grids else []
+    if bought:
+        what = "What compiling buys, in images per second; of inversion, texture and style in evaluations (value, "
+        what += "gradient and a step of Adam) of one image per second"
+        parts += [what + (":" if short else ", and in brackets what the first call takes more:")]
+        parts.append(compiling(bought, short=short))
+    if short:
+        return "\n\n".join(parts)
+    parts.append(versions(records))
+    if grids:
+        parts += ["Every network, ours ÷ torchvision's:", grid(grids)]
+    if others := [r for r in records if r["benchmark"] not in GRIDS]:
+        parts += ["All sides:", sides(others)]
+    return "\n\n".join(parts)
+
+
 def versions(records: Iterable[dict]) -> str:
     """Returns the versions that were measured, one sentence per set."""
     sentences = []
     for record in records:
         e = record["environment"]
         torch = f"PyTorch {e['torch']}" if e["torch"] else "no PyTorch"
-        sentence = f"{device(e)}: Python {e['python']}, JAX {e['jax']}, {torch}, {e['date']}."
+        pages = "memory in huge pages" if e["huge_pages"] else "memory in pages of 4 KiB"
+        pages = f"{pages} on both sides, " if e["platform"] == "cpu" else ""
+        sentence = f"{device(e)}: Python {e['python']}, JAX {e['jax']}, {torch}, {pages}{e['date']}."
         if sentence not in sentences:
             sentences.append(sentence)
     return "  \n".join(sentences)
-
-
-def full(records):
-    return table(records)
 
 
 def insert(path: Path, text: str) -> bool:
@@ -140,11 +195,7 @@ def main() -> None:
     records = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     if not records:
         raise SystemExit("no results/*.json; copy there what `python -m benchmarks --out DIR` wrote")
-    grids = sorted((r for r in records if r["benchmark"] in GRIDS), key=lambda r: ORDER.index(r["benchmark"]))
-    others = [r for r in records if r["benchmark"] not in GRIDS]
-    short = table(records, short=True)
-    networks = ["Every network, ours ÷ torchvision's:", grid(grids)] if grids else []
-    full = "\n\n".join([short, versions(records), *networks, "All sides:", sides(others)])
+    full, short = whole(records), whole(records, short=True)
     for path, text in ((HERE / "README.md", full), (HERE.parent / "README.md", short)):
         print(f"{path.relative_to(HERE.parent)}: {'written' if insert(path, text) else 'has no markers'}")
 

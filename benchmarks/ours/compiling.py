@@ -26,7 +26,10 @@ def rows(options: dict[str, Any]) -> dict[str, Any]:
             return jax.block_until_ready(call())
 
         def result():
-            return {f"result of {images}": np.asarray(waited())} if images == most else {}
+            if images < most:
+                return {}
+            found = np.asarray(waited())
+            return {f"result of {images}": found.sum() if found.ndim == 1 else found}
 
         return Work(waited, units=units, result=result)
 
