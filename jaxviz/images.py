@@ -77,10 +77,12 @@ def _pillow_quiet() -> Iterator[None]:
 
 def _read_array(path: Path, max_pixels: int) -> Picture:
     try:
-        values = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError) as error:
+        with warnings.catch_warnings(action="ignore"):  # of headers that are old or strange
+            values = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a damaged header makes NumPy's parser raise many kinds
+        reason = " ".join(str(error).split())[:120]
         raise PictureError(
-            f"{path} is no NumPy array that can be read ({error}); save it with numpy.save"
+            f"{path} is no NumPy array that can be read ({reason}); save it with numpy.save"
         ) from error
     if values.ndim not in (2, 3) or values.shape[2:] not in ((), (1,), (3,)) or values.size == 0:
         raise PictureError(
@@ -121,7 +123,7 @@ def _to_rgb(file: PillowImage.Image, path: Path) -> Picture:
         values = np.asarray(file.convert("RGBA"), np.float32) / 255
         alpha = values[..., 3:]
         return values[..., :3] * alpha + (1 - alpha)
-    return np.asarray(file.convert("RGB"), np.float32) / 255
+    return np.divide(np.asarray(file.convert("RGB")), np.float32(255), dtype=np.float32)
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ def load(
 
     Args:
       name: A key of `NETWORKS`. `squeezenet1_1` (with classifier) and `vgg16` (convolutions) are shipped.
-      weights: A file to read instead of the one that is shipped, or was fetched by `jaxviz weights fetch`.
+      weights: A file to read instead of the one that is shipped, or was fetched by `jaxviz weights fetch`. One
+        with a classifier gives a network with it, one without a network without.
       pooling: "max", as trained, or "average".
       precision: "float32"; "tf32" or "bfloat16" for speed on accelerators that have them.
 

@@ -260,3 +260,38 @@ def test_photograph_tells_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.data", None)
     with pytest.raises(ImportError, match="pip install scikit-image"):
         samples.photograph("chelsea")
+
+
+def test_a_thousand_damaged_arrays_are_refused_or_read(tmp_path):
+    random = np.random.default_rng(0)
+    np.save(tmp_path / "whole.npy", np.linspace(0, 1, 48, dtype=np.float32).reshape(4, 4, 3))
+    whole = (tmp_path / "whole.npy").read_bytes()
+    header = len(whole) - 4 * 48
+    messages = []
+    for k in range(1000):
+        data = bytearray(whole)
+        if k % 10 == 0:
+            data = data[: random.integers(0, len(data))]
+        else:
+            reach = header if k % 10 < 9 else len(data)
+            for place in random.integers(0, reach, random.integers(1, 4)):
+                data[place] ^= 1 << int(random.integers(0, 8))
+        path = tmp_path / "damaged.npy"
+        path.write_bytes(data)
+        try:
+            read = images.read(path)
+        except images.PictureError as error:
+            messages.append(str(error))
+        else:
+            assert read.dtype == np.float32
+            assert read.min() >= 0
+            assert read.max() <= 1
+    assert len(messages) > 700
+    assert not any("\n" in message for message in messages)
+
+
+def test_pictures_that_were_much_enlarged_are_told():
+    dot, small, large = (np.zeros((*shape, 3), np.float32) for shape in ((1, 1), (100, 120), (224, 224)))
+    assert images.enlarged(dot, large) == "1×1 pixels, enlarged to 224×224"
+    assert images.enlarged(small, large) == "120×100 pixels, enlarged to 224×224"
+    assert images.enlarged(large, small) == images.enlarged(large, large) == ""

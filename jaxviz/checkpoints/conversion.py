@@ -112,14 +112,21 @@ class Plan:
             yield name, value
 
 
-def plan(file: WeightFile, architecture: nn.Module) -> Plan:
+def plan(file: WeightFile, architecture: nn.Module, *, whole: bool = False) -> Plan:
     """Returns how to read a file as the weights of an architecture; reads no array.
+
+    Args:
+      file: From `formats.open_file`.
+      architecture: The network.
+      whole: Whether a classifier is read that the file has and the architecture has not.
 
     Raises:
       MismatchError: If names or shapes are not this network's; lists what is missing and what is too much.
     """
     tensors = {_spelled(name): t for name, t in file.tensors.items() if not _of_training_alone(name)}
     convention = max(CONVENTIONS, key=lambda c: _matches(tensors, architecture, c))
+    if whole and getattr(architecture, "classes", 0) is None:
+        architecture = architecture.clone(classes=1000)
     architecture = _with_head_of(tensors, architecture, convention)
     return _Matching(file, tensors, architecture, convention).plan()
 

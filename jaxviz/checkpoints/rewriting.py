@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 
 from jaxviz._checks import known
 from jaxviz.checkpoints import conversion, store
-from jaxviz.checkpoints.formats import WeightsError, open_file
+from jaxviz.checkpoints.formats import WeightFile, WeightsError, open_file
 from jaxviz.checkpoints.matching import told_whose
 from jaxviz.networks import NETWORKS
 
@@ -51,7 +51,7 @@ def rewrite(
         "source_file": source.name,
         "source_sha256": store.sha256(source),
         "source_format": file.format,
-        **_described(plan),
+        **_described(plan, _left_out(file, network, plan)),
         "dtype": ", ".join(types),
         **(origin or {}),
     }
@@ -79,7 +79,15 @@ def _typed(source: Path, name: str, value: np.ndarray, dtype: str | None) -> np.
     return typed
 
 
-def _described(plan: conversion.Plan) -> dict[str, str]:
+def _left_out(file: WeightFile, network: str, plan: conversion.Plan) -> bool:
+    """Returns whether the file has a classifier that the network, such as `vgg16`, is without."""
+    if getattr(plan.architecture, "classes", 0) is not None:
+        return False
+    whole, _ = store.planned(file, network, NETWORKS[network].architecture, whole=True)
+    return getattr(whole.architecture, "classes", None) is not None
+
+
+def _described(plan: conversion.Plan, left_out: bool) -> dict[str, str]:
     """Returns what the file was like, as text."""
     classes = getattr(plan.architecture, "classes", None)
     normalized = any(name.endswith("/variance") for name in plan.readers)
@@ -89,5 +97,5 @@ def _described(plan: conversion.Plan) -> dict[str, str]:
         "source_layout": plan.convention.layout,
         "source_dense_order": "channels, height, width" if channels_first else "height, width, channels",
         "batch_norm": ("folded" if plan.folded else "as is") if normalized else "none",
-        "head": "no" if classes is None else f"yes, {classes} classes",
+        "head": f"yes, {classes} classes" if classes is not None else "left out" if left_out else "no",
     }

@@ -80,8 +80,8 @@ def read(
     Args:
       path: A file that `write` made, or any that `formats.open_file` and `conversion.plan` understand.
       network: The name of the network.
-      architecture: Its module. Returned without classifier, or with another number of classes, where the file
-        has it so.
+      architecture: Its module. Returned with or without classifier, and with as many classes, as the file has
+        it.
       expected_hash: The SHA-256 that the file must have; one that has it is known to be right in all else.
 
     Raises:
@@ -94,21 +94,29 @@ def read(
     if expected_hash is not None:
         arrays, preprocessing = _all(file.tensors), _preprocessing(file)
     else:
-        plan, preprocessing = planned(file, network, architecture)
+        plan, preprocessing = planned(file, network, architecture, whole=True)
         arrays, architecture = plan.arrays(), plan.architecture
     # One at a time: a file of float16 is never in memory as a whole in float32 but as the result.
     params = {name: jax.device_put(value.astype(np.float32)) for name, value in arrays}
     return unflatten_dict(params, sep="/"), architecture, preprocessing
 
 
-def planned(file: WeightFile, network: str, architecture: nn.Module) -> tuple[conversion.Plan, Preprocessing]:
+def planned(
+    file: WeightFile, network: str, architecture: nn.Module, *, whole: bool = False
+) -> tuple[conversion.Plan, Preprocessing]:
     """Returns how to read a file as the weights of a network, and what they expect as input.
+
+    Args:
+      file: From `formats.open_file`.
+      network: The name of the network.
+      architecture: Its module.
+      whole: Whether a classifier is read that the file has and the architecture has not.
 
     Raises:
       WeightsError: If the file is damaged or another network's.
     """
     file = _checked(file)
-    plan = conversion.plan(file, architecture)
+    plan = conversion.plan(file, architecture, whole=whole)
     _check_origin(file, network, plan)
     # Arrays in our names that do not say what they expect as input are of no use: they run, and wrongly.
     ours = (plan.convention.name, file.format) == ("jaxviz", "safetensors")
@@ -119,6 +127,12 @@ def planned(file: WeightFile, network: str, architecture: nn.Module) -> tuple[co
 def _checked(file: WeightFile) -> WeightFile:
     """Returns a file of ours whose arrays are held to their checksums as they are read."""
     if "crc32" not in file.metadata:
+        # All that `write` made have them, so without them the names in its metadata are damaged.
+        if {"network", "preprocessing"} & set(file.metadata) and file.format == "safetensors":
+            raise WeightsError(
+                f"{file.path}: expected the checksums that `jaxviz weights convert` writes, found none; "
+                "the file is damaged, or older: convert it again"
+            )
         return file
     damaged = f"{file.path}: expected the checksum of its metadata, found another; the file is damaged"
     try:

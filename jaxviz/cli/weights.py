@@ -187,7 +187,8 @@ def convert(
             f"{file}: {said['source_format']} with names of {said['source_names']}, "
             f"kernels {said['source_layout']}, features {said['source_dense_order']}\n"
             f"{out}: {network}, {size / 1e6:,.1f} MB, kernels HWIO, features height, width, channels\n"
-            f"  numbers {said['dtype']}; normalization {said['batch_norm']}; classifier: {said['head']}\n"
+            f"  numbers {said['dtype']}; normalization {said['batch_norm']}; classifier: {said['head']}"
+            f"{f' (--network {network}_classifier keeps it)' if said['head'] == 'left out' else ''}\n"
             f"  sha256 {sha256}"
         )
 

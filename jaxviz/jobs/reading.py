@@ -1,9 +1,12 @@
 """Pictures read, decoded and resized by threads, ahead of the device and in order."""
 
+import contextlib
 import dataclasses
 import os
+import queue
+import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +14,7 @@ from jaxviz.images import PictureError
 from jaxviz.jobs.sizes import Sizing
 from jaxviz.jobs.sources import Item, Source
 
+T = TypeVar("T")
 AHEAD = 32
 """Pictures that wait for the device, beside those that are being read."""
 
@@ -74,6 +78,47 @@ def read(
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(AHEAD, threads))
     data = grain.MapDataset.source(list(indices)).map(reader)
     yield from data.to_iter_dataset(options)
+
+
+@contextlib.contextmanager
+def ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Yields an iterator of the same items, of which the next is made by a thread while one is worked on."""
+    waiting: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=1)
+    stopped = threading.Event()
+
+    def put(entry: tuple[bool, Any]) -> bool:
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                waiting.put(entry, timeout=0.1)
+                return True
+        return False
+
+    def fill() -> None:
+        try:
+            for item in items:
+                if not put((True, item)):
+                    return
+            put((False, None))
+        except BaseException as error:
+            put((False, error))
+
+    def taken() -> Iterator[T]:
+        while True:
+            more, item = waiting.get()
+            if more:
+                yield item
+            elif item is None:
+                return
+            else:
+                raise item
+
+    thread = threading.Thread(target=fill, name="jaxviz-reading", daemon=True)
+    thread.start()
+    try:
+        yield taken()
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def grain_module() -> Any:

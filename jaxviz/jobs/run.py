@@ -14,7 +14,7 @@ import jaxviz
 from jaxviz import images
 from jaxviz.jobs import shards
 from jaxviz.jobs.manifest import Manifest, RunError
-from jaxviz.jobs.reading import Loaded, grain_module, read
+from jaxviz.jobs.reading import Loaded, ahead, grain_module, read
 from jaxviz.jobs.sources import Source, open_source
 from jaxviz.jobs.tasks import Result, Task
 
@@ -193,15 +193,18 @@ class _Counter:
             self.on_progress(Progress(self.total, self.done, self.failed, pace, left))
 
 
-def _shards(
-    task: Task,
-    source: Source,
-    numbers: Sequence[int],
-    shard: int,
-    how: How,
-    counter: _Counter,
-) -> Iterator[tuple[int, list[Outcome]]]:
-    """Yields each of the shards with the outcomes of its pictures, in their order.
+@dataclasses.dataclass(frozen=True)
+class _Batch:
+    """What comes out of reading: pictures of one shape, or failures, of one shard; its last batch says so."""
+
+    shard: int
+    gathered: Sequence[Loaded]
+    pixels: np.ndarray | None
+    last: bool = False
+
+
+def _batches(task: Task, source: Source, numbers: Sequence[int], shard: int, how: How) -> Iterator[_Batch]:
+    """Yields the batches of shards.
 
     Pictures are gathered by shape inside their shard alone, so what is in a batch does not depend on where an
     earlier run has stopped.
@@ -210,39 +213,48 @@ def _shards(
     stream = read(source, wanted, task.sizing, max_pixels=how.max_pixels, workers=how.workers)
     sizes: dict[tuple[int, ...], int] = {}
     for k in numbers:
-        outcomes: dict[int, Outcome] = {}
         waiting: dict[tuple[int, ...], list[Loaded]] = {}
-
-        def make(gathered: list[Loaded], outcomes: dict[int, Outcome] = outcomes) -> None:
-            made = _made(task, gathered, how)
-            outcomes.update({one[0].index: one for one in made})
-            counter.add(made)
-
         for _ in range(k * shard, min((k + 1) * shard, len(source))):
             loaded = next(stream)
             if loaded.pixels is None:
-                outcomes[loaded.index] = (loaded, None, loaded.failure)
-                counter.add([outcomes[loaded.index]])
+                yield _Batch(k, [loaded], None)
                 continue
             shape = loaded.pixels.shape
             if shape not in sizes:
                 sizes[shape] = how.at_once(task, shape)
             waiting.setdefault(shape, []).append(loaded)
             if len(waiting[shape]) == sizes[shape]:
-                make(waiting.pop(shape))
+                yield _stacked(k, waiting.pop(shape))
         for gathered in waiting.values():
-            make(gathered)
-        yield k, [outcomes[index] for index in sorted(outcomes)]
+            yield _stacked(k, gathered)
+        yield _Batch(k, [], None, last=True)
 
 
-def _made(task: Task, gathered: Sequence[Loaded], how: How) -> list[Outcome]:
+def _stacked(shard: int, gathered: Sequence[Loaded]) -> _Batch:
     pixels = np.stack([loaded.pixels for loaded in gathered if loaded.pixels is not None])
-    results = task(pixels, [loaded.item for loaded in gathered], how.batch, how.mesh)
-    bare = [dataclasses.replace(loaded, pixels=None) for loaded in gathered]
-    return [
-        (loaded, None, result) if isinstance(result, str) else (loaded, result, "")
-        for loaded, result in zip(bare, results, strict=True)
-    ]
+    return _Batch(shard, [dataclasses.replace(loaded, pixels=None) for loaded in gathered], pixels)
+
+
+def _shards(
+    task: Task, source: Source, numbers: Sequence[int], shard: int, how: How, counter: _Counter
+) -> Iterator[tuple[int, list[Outcome]]]:
+    """Yields each of the shards with the outcomes of its pictures, in their order."""
+    outcomes: dict[int, Outcome] = {}
+    with ahead(_batches(task, source, numbers, shard, how)) as batches:
+        for batch in batches:
+            made: list[Outcome] = [(loaded, None, loaded.failure) for loaded in batch.gathered]
+            if batch.pixels is not None:
+                items = [loaded.item for loaded in batch.gathered]
+                results = task(batch.pixels, items, how.batch, how.mesh)
+                both = zip(batch.gathered, results, strict=True)
+                made = [
+                    (one, None, found) if isinstance(found, str) else (one, found, "") for one, found in both
+                ]
+            outcomes.update({one[0].index: one for one in made})
+            counter.add(made)
+            if batch.last:
+                yield batch.shard, [outcomes[index] for index in sorted(outcomes)]
+                outcomes = {}
 
 
 def _told(folder: Path) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+import jaxviz
 from jaxviz import WeightsError
 from jaxviz.checkpoints import conversion, naming
 from jaxviz.checkpoints.formats import Tensor, WeightFile
@@ -282,3 +283,15 @@ def test_types(dtype):
     weights = {name: value.astype(dtype) for name, value in drawn("squeezenet1_1").items()}
     _, found = converted(in_convention(weights, "squeezenet1_1", "torchvision"), "squeezenet1_1")
     equal(found, weights)
+
+
+def test_a_file_with_a_classifier_gives_a_network_with_it(tmp_path):
+    from jaxviz.checkpoints import rewriting
+
+    path = tmp_path / "vgg11.npz"
+    np.savez(path, **in_convention(drawn("vgg11_classifier"), "vgg11_classifier", "torchvision"))
+    network = jaxviz.load("vgg11", weights=path)
+    assert (network.classes, network.layers[-1], len(network.labels)) == (1000, "logits", 1000)
+    said = rewriting.rewrite(path, "vgg11", tmp_path / "vgg11.safetensors", dtype="float16")
+    assert said["head"] == "left out"
+    assert jaxviz.load("vgg11", weights=tmp_path / "vgg11.safetensors").classes is None

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import weight_files as files
 from onnx import helper
+from safetensors.numpy import save_file
 from weight_files import check, refused
 
 TENSORS = files.arrays()
@@ -197,3 +198,13 @@ def test_onnx_with_numbers_beside_it(tmp_path):
             next(x for x in tensor.external_data if x.key == "location").value = location
         (tmp_path / "inner" / "c.onnx").write_bytes(model.SerializeToString())
         refused(tmp_path / "inner" / "c.onnx")
+
+
+def test_safetensors_whose_header_begins_like_a_pickle(tmp_path):
+    path = tmp_path / "a.safetensors"
+    for length in range(300):
+        save_file({"a": np.ones(2, np.float32)}, path, {"note": "x" * length})
+        if path.read_bytes()[:1] == b"\x80":
+            break
+    assert path.read_bytes()[:1] == b"\x80"
+    assert open_file(path).format == "safetensors"

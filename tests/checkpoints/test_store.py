@@ -1,7 +1,9 @@
+import json
 import subprocess
 import sys
 
 import flax.linen as nn
+import jax
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
@@ -171,6 +173,11 @@ def test_missing_or_malformed_metadata_is_refused(tmp_path, preprocessing):
     path = tmp_path / "bare.safetensors"
     metadata = {"network": "some"} | ({} if preprocessing is None else {"preprocessing": preprocessing})
     save_file(flatten_dict(weights(), sep="/"), path, metadata)
+    with pytest.raises(WeightsError, match=r"bare\.safetensors: expected the checksums that .* found none"):
+        read(path)
+    sums = {name: store._checksum(value) for name, value in flatten_dict(weights(), sep="/").items()}
+    sums[""] = store._checksum(np.frombuffer((preprocessing or "").encode(), np.uint8))
+    save_file(flatten_dict(weights(), sep="/"), path, metadata | {"crc32": json.dumps(sums)})
     with pytest.raises(WeightsError, match=r"bare\.safetensors: expected metadata 'preprocessing'"):
         read(path)
 
@@ -215,3 +222,47 @@ def test_float16_files_are_never_in_memory_as_a_second_float32_copy():
     growth = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True).stdout
     # The weights themselves are 1, an array at a time comes on top; a whole second copy would be 2.
     assert float(growth) < 1.7
+
+
+def test_damaged_copies_of_a_shipped_file_are_refused_or_harmless(tmp_path, squeezenet):
+    """A flipped bit anywhere: in the header, where names, shapes and metadata stand, or among the numbers."""
+    from jaxviz.checkpoints.verifying import verify_file
+
+    whole = (store.folder() / "squeezenet1_1.safetensors").read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    random = np.random.default_rng(0)
+    harmless = []
+    for k in range(160):
+        data = bytearray(whole)
+        place = int(random.integers(0, header if k % 4 else len(data)))
+        data[place] ^= 1 << int(random.integers(0, 8))
+        path = tmp_path / "copy.safetensors"
+        path.write_bytes(data)
+        try:
+            network = jaxviz.load("squeezenet1_1", weights=path)
+        except WeightsError:
+            continue
+        harmless.append(place)
+        assert network.preprocessing == squeezenet.preprocessing
+        for found, expected in zip(
+            jax.tree.leaves(network.params), jax.tree.leaves(squeezenet.params), strict=True
+        ):
+            np.testing.assert_array_equal(found, expected)
+        assert place < header
+        assert verify_file(path).problem == ""
+    assert len(harmless) < 40
+
+
+def test_copies_of_shipped_files_are_held_to_their_checksums(tmp_path):
+    from jaxviz.checkpoints.verifying import verify_file
+
+    path = tmp_path / "copy.safetensors"
+    data = bytearray((store.folder() / "vgg16.safetensors").read_bytes())
+    path.write_bytes(data)
+    assert jaxviz.load("vgg16", weights=path).layers[-1] == "pool5"
+    assert verify_file(path).problem == ""
+    data[-1000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match="expected checksum"):
+        jaxviz.load("vgg16", weights=path)
+    assert "expected checksum" in verify_file(path).problem

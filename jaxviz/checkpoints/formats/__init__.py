@@ -67,10 +67,11 @@ def open_file(path: Path) -> WeightFile:
             file = keras.read(path)
         elif start[257:262] == b"ustar":
             raise refusal(path, EXPECTED, "a tar archive; PyTorch ≥ 0.2 loads it, and saves it anew as zip")
+        elif start[8:9] == b"{" and start[5:8] == bytes(3):
+            # Before pickles: a header of 128 + 256 k bytes begins like one.
+            file = safetensors.read(path)
         elif start[:1] == b"\x80" and start[1:2] <= b"\x05":
             file = pytorch.read_stream(path)
-        elif start[8:9] == b"{" and start[5:8] == bytes(3):
-            file = safetensors.read(path)
         elif path.suffix.lower() == ".onnx" or onnx.begins(start):
             file = onnx.read(path)
         else:
