@@ -12,6 +12,8 @@ from onnx import helper
 from safetensors.numpy import save_file
 from weight_files import check, refused
 
+from jaxviz.checkpoints.formats import open_file
+
 TENSORS = files.arrays()
 DTYPES = [np.float16, np.float32, np.float64, files.BFLOAT16]
 
