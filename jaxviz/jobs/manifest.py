@@ -76,7 +76,8 @@ class Manifest:
             said = {key: found[key] for key in self.decides()}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path} is damaged ({error}); choose another folder") from error
-        if differences := list(_differences(said, self.decides())):
+        # What both have comes first: it is what the others follow from.
+        if differences := sorted(_differences(said, self.decides()), key=lambda d: "null" in d):
             raise RunError(
                 f"{folder} has a run of other settings: {'; '.join(differences[:4])}; choose another folder"
             )
