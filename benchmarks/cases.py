@@ -127,6 +127,14 @@ def compiling(quick: bool) -> list[Case]:
     return found
 
 
+def methods(quick: bool) -> list[Case]:
+    return [
+        Case(f"{family}, batch {n}", {"family": family, "batch": n}, (Process("jaxviz"),), seconds=1.0)
+        for family in ("saliency", "attacks")
+        for n in ((2,) if quick else (1, 16))
+    ]
+
+
 BENCHMARKS = {
     "gatys": Benchmark("Value and gradient of the Gatys loss, VGG-16", "one evaluation", 5, gatys),
     "saliency": Benchmark("Gradient saliency, SqueezeNet 1.1, 224²", "one batch of maps", 5, saliency),
@@ -136,6 +144,9 @@ BENCHMARKS = {
         "one step: value, gradient, update",
         5,
         step,
+    ),
+    "methods": Benchmark(
+        "Every method of saliency and attacks, SqueezeNet 1.1, 224²", "one image", 2, methods
     ),
     "networks": Benchmark("Every network at batch 1, 224²", "one batch", 3, lambda quick: networks(1, quick)),
     "networks16": Benchmark(

@@ -22,7 +22,7 @@ FORMS = {
     "`torch.compile`": "torch compiled",
 }
 SHORT = ("operation by operation", "`jit`", "`batched`, 16", "PyTorch eager, best", "`torch.compile`")
-ORDER = ("gatys", "transfer", "saliency", "step", "networks", "networks16", "compiling")
+ORDER = ("gatys", "transfer", "saliency", "step", "networks", "networks16", "methods", "compiling")
 HEAD = ("Work", "", "Device", "jaxviz", "against", "its time", "ours ÷ its (range)", "commit")
 
 
