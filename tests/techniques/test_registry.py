@@ -201,3 +201,14 @@ def test_functions_of_a_family_are_not_hidden_by_their_files():
         for method in family.methods.values():
             name = method.function.__name__
             assert inspect.isroutine(inspect.unwrap(getattr(getattr(jaxviz, family.name), name)))
+
+
+def test_the_readmes_table_is_made_from_the_declarations():
+    import runpy
+
+    tables = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "make_tables.py"))
+    text = tables["README"].read_text(encoding="utf-8")
+    assert text == tables["written"](text), "run python -m docs.make_tables"
+    for family in FAMILIES.values():
+        for name, method in family.methods.items():
+            assert f"`{tables['command'](family, name, method)}`" in text
