@@ -107,9 +107,8 @@ class Session:
             print(text, file=sys.stderr)  # noqa: T201
 
     def note(self, text: str) -> None:
-        """Says a line, and keeps it in the record."""
+        """Keeps a line in the record, to be said at the end: of work that fails, only the error is."""
         self.record.setdefault("notes", []).append(text)
-        self.say(text)
 
     def write(self, path: Path, values: np.ndarray) -> None:
         """Writes a picture, or the numbers themselves, as `images.write` does; a terminal is told at the end."""
@@ -175,6 +174,8 @@ class Session:
             else:
                 with images.atomically(self.json_path) as temporary:
                     temporary.write_text(text, encoding="utf-8")
+        for note in self.record.get("notes", []):
+            self.say(note)
         if self.written and sys.stderr.isatty():
             self.say(f"wrote {', '.join(map(str, self.written))}")
         if self.failure:

@@ -81,7 +81,7 @@ def test_every_command_refuses_a_missing_picture(command, files, work):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("folder.png", ("folder.png is a directory", "give the path of one picture")),
+        ("folder.png", ("folder.png has no picture", "expected files that end with .png")),
         ("text.png", ("text.png is no picture", "expected PNG, JPEG, WebP, TIFF or BMP")),
         ("empty.png", ("empty.png is no picture", "expected PNG, JPEG, WebP, TIFF or BMP")),
         ("truncated.jpg", ("truncated.jpg is damaged", "save it again or take another")),
@@ -232,7 +232,7 @@ def test_picture_too_small_for_the_network(command, files, line):
 
 def test_one_pixel_is_enlarged_for_a_classifier(command, files):
     outcome = command("classify", "dot.png", "--size", 64)
-    assert (outcome.code, outcome.stderr) == (0, "")
+    assert (outcome.code, outcome.stderr) == (0, "dot.png is 1×1 pixels, enlarged to 64×64\n")
 
 
 def test_library_tells_that_a_picture_is_too_small(squeezenet, vgg16):

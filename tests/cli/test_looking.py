@@ -206,7 +206,8 @@ def test_what_is_wrong_is_told_in_one_line(looking, files, line, code, words):
 
 
 def test_a_single_pixel_is_a_picture(looking, files):
-    assert looking("activations", "dot.png", "--layer", "fire2", "--size", 32) == (0, "", "")
+    enlarged = looking("activations", "dot.png", "--layer", "fire2", "--size", 32)
+    assert enlarged == (0, "", "dot.png is 1×1 pixels, enlarged to 32×32\n")
     outcome = looking("activations", "dot.png", "--network", "vgg16", "--layer", "relu1_2", "--size", 1)
     assert outcome == (0, "", "")
     assert images.read(files / "activations.png").size

@@ -23,7 +23,7 @@ def attempt(folder):
         child = os.fork()
     if child == 0:
         source = Drawn(120, bad=(7, 50), seconds=0.001)
-        jobs.run(Mean(seconds=0.003), source, out=folder, shard=5, workers=2)
+        jobs.run(Mean(seconds=0.01), source, out=folder, shard=5, workers=2)
         os._exit(0)
     return child
 
@@ -33,7 +33,7 @@ def main():
     randomness, told = random.Random(0), []
     for _ in range(kills):
         child = attempt(folder / "killed")
-        time.sleep(randomness.uniform(0.0, 0.6))
+        time.sleep(randomness.uniform(0.0, 0.45))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         torn = [p.name for p in (folder / "killed").rglob(".jaxviz-*")] if folder.exists() else []
