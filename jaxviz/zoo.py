@@ -15,7 +15,12 @@ from jaxviz.networks.preprocessing import CAFFE
 
 
 def load(
-    name: str, *, weights: str | Path | None = None, pooling: str = "max", precision: str = "float32"
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    pooling: str = "max",
+    precision: str = "float32",
+    classifier: bool = True,
 ) -> Network:
     """Returns a network with its published weights, checked against hash, names and shapes.
 
@@ -25,6 +30,8 @@ def load(
         with a classifier gives a network with it, one without a network without.
       pooling: "max", as trained, or "average".
       precision: "float32"; "tf32" or "bfloat16" for speed on accelerators that have them.
+      classifier: False leaves the classifier of `weights` in the file, where the name is that of a network without:
+        that of a VGG is half a gigabyte, which no technique needs that ends at a convolution.
 
     Raises:
       KeyError: If a name is unknown; the message offers the nearest.
@@ -44,7 +51,7 @@ def load(
         path, expected_hash = Path(weights), None
     with told_whose(path):
         params, architecture, preprocessing = store.read(
-            path, name, architecture, expected_hash=expected_hash
+            path, name, architecture, expected_hash=expected_hash, whole=classifier
         )
     return Network(params, architecture, preprocessing, name, _labels(architecture))
 

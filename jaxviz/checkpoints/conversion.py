@@ -1,5 +1,6 @@
 """Weights of other libraries made ours: names, layouts, the order of flattened features, folded normalization."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -76,6 +77,7 @@ class Plan:
       convention: Whose names and layouts the file has.
       readers: Our parameter, such as `conv1/kernel` → what reads it, in our layout.
       folded: Whether the file's convolutions have swallowed the normalization that follows them.
+      head_left: Whether the file has a classifier, or a part of one, that is not read.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class Plan:
     convention: Convention
     readers: Mapping[str, Callable[[], np.ndarray]]
     folded: bool
+    head_left: bool
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -118,7 +121,8 @@ def plan(file: WeightFile, architecture: nn.Module, *, whole: bool = False) -> P
     Args:
       file: From `formats.open_file`.
       architecture: The network.
-      whole: Whether a classifier is read that the file has and the architecture has not.
+      whole: Whether a classifier is read that the file has and the architecture has not. One of other widths,
+        or without some layer, is not read all the same.
 
     Raises:
       MismatchError: If names or shapes are not this network's; lists what is missing and what is too much.
@@ -126,7 +130,9 @@ def plan(file: WeightFile, architecture: nn.Module, *, whole: bool = False) -> P
     tensors = {_spelled(name): t for name, t in file.tensors.items() if not _of_training_alone(name)}
     convention = max(CONVENTIONS, key=lambda c: _matches(tensors, architecture, c))
     if whole and getattr(architecture, "classes", 0) is None:
-        architecture = architecture.clone(classes=1000)
+        with contextlib.suppress(MismatchError):
+            head = _with_head_of(tensors, architecture.clone(classes=1000), convention)
+            return _Matching(file, tensors, head, convention).plan()
     architecture = _with_head_of(tensors, architecture, convention)
     return _Matching(file, tensors, architecture, convention).plan()
 
@@ -221,7 +227,8 @@ class _Matching:
                 missing.append(f"{self.names[ours]} {list(_possible_shapes(shape, self.convention)[0])}")
             else:
                 readers[ours] = reader
-        known = self.used | self._head()
+        head = self._head()
+        known = self.used | head
         spare = [f"{n} {list(t.shape)}" for n, t in self.tensors.items() if n not in known]
         if missing or spare:
             raise MismatchError(
@@ -229,7 +236,8 @@ class _Matching:
                 f"in the network and not in the file: {_listed(missing)}; "
                 f"in the file and not in the network: {_listed(spare)}"
             )
-        return Plan(self.file.path, self.architecture, self.convention, readers, self.folded)
+        head_left = not head.isdisjoint(self.tensors)
+        return Plan(self.file.path, self.architecture, self.convention, readers, self.folded, head_left)
 
     def _head(self) -> set[str]:
         """Returns the names of a classifier that was not asked for, in any library: features alone look alike."""

@@ -51,7 +51,8 @@ def rewrite(
         "source_file": source.name,
         "source_sha256": store.sha256(source),
         "source_format": file.format,
-        **_described(plan, _left_out(file, network, plan)),
+        **_described(plan),
+        "head": _head(file, network, plan),
         "dtype": ", ".join(types),
         **(origin or {}),
     }
@@ -79,17 +80,18 @@ def _typed(source: Path, name: str, value: np.ndarray, dtype: str | None) -> np.
     return typed
 
 
-def _left_out(file: WeightFile, network: str, plan: conversion.Plan) -> bool:
-    """Returns whether the file has a classifier that the network, such as `vgg16`, is without."""
-    if getattr(plan.architecture, "classes", 0) is not None:
-        return False
+def _head(file: WeightFile, network: str, plan: conversion.Plan) -> str:
+    """Returns in words what became of the file's classifier."""
+    if (classes := getattr(plan.architecture, "classes", None)) is not None:
+        return f"yes, {classes} classes"
+    if not plan.head_left:
+        return "no"
     whole, _ = store.planned(file, network, NETWORKS[network].architecture, whole=True)
-    return getattr(whole.architecture, "classes", None) is not None
+    return f"left out, as it is not that of {network}" if whole.head_left else "left out"
 
 
-def _described(plan: conversion.Plan, left_out: bool) -> dict[str, str]:
+def _described(plan: conversion.Plan) -> dict[str, str]:
     """Returns what the file was like, as text."""
-    classes = getattr(plan.architecture, "classes", None)
     normalized = any(name.endswith("/variance") for name in plan.readers)
     channels_first = plan.convention.layout == "OIHW"
     return {
@@ -97,5 +99,4 @@ def _described(plan: conversion.Plan, left_out: bool) -> dict[str, str]:
         "source_layout": plan.convention.layout,
         "source_dense_order": "channels, height, width" if channels_first else "height, width, channels",
         "batch_norm": ("folded" if plan.folded else "as is") if normalized else "none",
-        "head": f"yes, {classes} classes" if classes is not None else "left out" if left_out else "no",
     }

@@ -73,7 +73,12 @@ def _checksum(value: np.ndarray) -> str:
 
 
 def read(
-    path: Path, network: str, architecture: nn.Module, *, expected_hash: str | None = None
+    path: Path,
+    network: str,
+    architecture: nn.Module,
+    *,
+    expected_hash: str | None = None,
+    whole: bool = True,
 ) -> tuple[Params, nn.Module, Preprocessing]:
     """Returns float32 weights, the architecture that they fit, and their preprocessing.
 
@@ -83,6 +88,7 @@ def read(
       architecture: Its module. Returned with or without classifier, and with as many classes, as the file has
         it.
       expected_hash: The SHA-256 that the file must have; one that has it is known to be right in all else.
+      whole: Whether a classifier is read that the file has and the architecture has not.
 
     Raises:
       WeightsError: If the file is missing, damaged, not finite, or another network's.
@@ -94,7 +100,7 @@ def read(
     if expected_hash is not None:
         arrays, preprocessing = _all(file.tensors), _preprocessing(file)
     else:
-        plan, preprocessing = planned(file, network, architecture, whole=True)
+        plan, preprocessing = planned(file, network, architecture, whole=whole)
         arrays, architecture = plan.arrays(), plan.architecture
     # One at a time: a file of float16 is never in memory as a whole in float32 but as the result.
     params = {name: jax.device_put(value.astype(np.float32)) for name, value in arrays}

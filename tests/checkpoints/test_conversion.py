@@ -295,3 +295,20 @@ def test_a_file_with_a_classifier_gives_a_network_with_it(tmp_path):
     said = rewriting.rewrite(path, "vgg11", tmp_path / "vgg11.safetensors", dtype="float16")
     assert said["head"] == "left out"
     assert jaxviz.load("vgg11", weights=tmp_path / "vgg11.safetensors").classes is None
+    assert jaxviz.load("vgg11", weights=path, classifier=False).layers[-1] == "pool5"
+
+
+@pytest.mark.parametrize("kind", ["a layer missing", "other widths"])
+def test_a_classifier_that_is_not_the_networks_is_left_out(tmp_path, kind):
+    from jaxviz.checkpoints import rewriting
+
+    arrays = in_convention(drawn("vgg11"), "vgg11", "torchvision")
+    width = 8 if kind == "other widths" else 4096
+    # Zeros in one place, since nobody reads them.
+    arrays["classifier.0.weight"] = np.broadcast_to(np.float32(0), (width, 25088))
+    arrays["classifier.0.bias"] = np.zeros(width, np.float32)
+    path = tmp_path / "vgg11.npz"
+    np.savez_compressed(path, **arrays)
+    assert jaxviz.load("vgg11", weights=path).classes is None
+    said = rewriting.rewrite(path, "vgg11", tmp_path / "vgg11.safetensors", dtype="float16")
+    assert said["head"] == "left out, as it is not that of vgg11"
