@@ -47,7 +47,8 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     if path.suffix.lower() == ".npy":
         return _read_array(path, max_pixels)
     try:
-        with _pillow_quiet(), PillowImage.open(path) as file:
+        # Not by its path: Pillow maps such files into memory, and turns grey TIFFs wrongly then.
+        with _pillow_quiet(), path.open("rb") as stream, PillowImage.open(stream) as file:
             check_pixels(path, file.height, file.width, max_pixels)
             file.load()
             return _to_rgb(ImageOps.exif_transpose(file), path)

@@ -295,3 +295,12 @@ def test_pictures_that_were_much_enlarged_are_told():
     assert images.enlarged(dot, large) == "1×1 pixels, enlarged to 224×224"
     assert images.enlarged(small, large) == "120×100 pixels, enlarged to 224×224"
     assert images.enlarged(large, small) == images.enlarged(large, large) == ""
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_tiffs_are_turned_as_they_say(tmp_path, dtype):
+    pixels = np.arange(32, dtype=dtype).reshape(4, 8)
+    orientation = {274: 6}
+    Image.fromarray(pixels).save(tmp_path / "turned.tif", tiffinfo=orientation)
+    expected = np.rot90(pixels, -1) / np.iinfo(dtype).max
+    np.testing.assert_allclose(images.read(tmp_path / "turned.tif")[..., 0], expected, rtol=1e-6)
