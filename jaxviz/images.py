@@ -51,7 +51,8 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         with _pillow_quiet(), path.open("rb") as stream, PillowImage.open(stream) as file:
             check_pixels(path, file.height, file.width, max_pixels)
             file.load()
-            return _to_rgb(ImageOps.exif_transpose(file), path)
+            values = _to_rgb(ImageOps.exif_transpose(file), path)
+            return 1 - values if _is_inverted(file) else values
     except UnidentifiedImageError as error:
         raise PictureError(
             f"{path} is no picture that can be read; expected PNG, JPEG, WebP, TIFF or BMP"
@@ -92,7 +93,7 @@ def _read_array(path: Path, max_pixels: int) -> Picture:
     if not np.issubdtype(values.dtype, np.floating):
         raise PictureError(f"{path} holds {values.dtype}; expected floats in [0, 1] (divide bytes by 255)")
     check_pixels(path, values.shape[0], values.shape[1], max_pixels)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite or NaN is refused below
         pixels = np.array(values, np.float32).reshape(*values.shape[:2], -1)
     return _in_range(np.repeat(pixels, 3 // pixels.shape[2], axis=2), path)
 
@@ -115,10 +116,17 @@ def _in_range(values: Picture, path: Path) -> Picture:
     return values
 
 
+def _is_inverted(file: PillowImage.Image) -> bool:
+    # Pillow heeds TIFF's PhotometricInterpretation 0, white is zero, in pictures of 8 bits, and not of 16.
+    return file.format == "TIFF" and file.mode.startswith("I;16") and file.getexif().get(262) == 0
+
+
 def _to_rgb(file: PillowImage.Image, path: Path) -> Picture:
     if file.mode.startswith("I") or file.mode == "F":
         values: np.ndarray = np.asarray(file, np.float32)
+        see_through = values == file.info.get("transparency", -1)
         values = values if file.mode == "F" else values / np.float32(65535)
+        values = np.where(see_through, np.float32(1), values)
         return _in_range(np.repeat(values[..., None], 3, axis=2), path)
     if file.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in file.info:
         values = np.asarray(file.convert("RGBA"), np.float32) / 255

@@ -304,3 +304,39 @@ def test_grey_tiffs_are_turned_as_they_say(tmp_path, dtype):
     Image.fromarray(pixels).save(tmp_path / "turned.tif", tiffinfo=orientation)
     expected = np.rot90(pixels, -1) / np.iinfo(dtype).max
     np.testing.assert_allclose(images.read(tmp_path / "turned.tif")[..., 0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_grey_tiffs_of_16_bits_whose_white_is_zero_are_turned_round(tmp_path, photometric):
+    pixels = np.array([[0, 1000], [30000, 65535]], np.uint16)
+    tags = [
+        (256, 2),
+        (257, 2),
+        (258, 16),
+        (259, 1),
+        (262, photometric),
+        (273, 8),
+        (277, 1),
+        (278, 2),
+        (279, 8),
+    ]
+    directory = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+    start = struct.pack("<2sHI", b"II", 42, 16) + pixels.astype("<u2").tobytes()
+    path = tmp_path / "grey.tif"
+    path.write_bytes(start + struct.pack("<H", len(tags)) + directory + bytes(4))
+    expected = pixels / 65535 if photometric else 1 - pixels / 65535
+    np.testing.assert_allclose(images.read(path)[..., 0], expected, rtol=0, atol=1e-6)
+
+
+def test_transparent_grey_of_16_bits_is_white(tmp_path):
+    pixels = np.array([[1000, 1001], [0, 65535]], np.uint16)
+    path = saved(tmp_path, "grey.png", pixels, transparency=1000)
+    np.testing.assert_allclose(images.read(path)[..., 0], [[1, 1001 / 65535], [0, 1]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [0x7FF0000000000001, 0x7FF8000000000000, 0x7E37E43C8800759C])
+def test_doubles_that_are_no_floats_are_refused_without_a_warning(tmp_path, bits):
+    """NaN that signals, NaN that does not, and 1e300."""
+    np.save(tmp_path / "a.npy", np.full(12, bits, np.uint64).view(np.float64).reshape(2, 2, 3))
+    with pytest.raises(PictureError, match="NaN or infinite"):
+        images.read(tmp_path / "a.npy")
