@@ -121,7 +121,10 @@ def _preset_network(session: Session) -> jaxviz.Network:
         )
         name = FALLBACK
     session.settle(network=name)
-    return jaxviz.load(name, weights=session.given["weights"], pooling=session.given["pooling"])
+    # Style, texture and inversion look at features: a classifier in the file would only take time and memory.
+    return jaxviz.load(
+        name, weights=session.given["weights"], pooling=session.given["pooling"], classifier=False
+    )
 
 
 def _solved(session: Session, network: jaxviz.Network, *inputs: Any, **more: Any) -> None:

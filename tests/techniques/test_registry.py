@@ -137,11 +137,22 @@ def test_parity_with_pytorch(family, name, squeezenet):
         found = np.asarray(method.function(squeezenet, image, label), np.float64)
         expected = GOLDEN[f"{family.name}/{name}/{picture}"]
         assert found.shape == expected.shape
+        if method.problem is not None:
+            # Steps of signs part where rounding decides one; what they reach does not.
+            losses = [float(cross_entropy(squeezenet, x, label)) for x in (found, expected)]
+            assert losses[0] == pytest.approx(losses[1], rel=0.05)
+            assert np.abs(found - np.asarray(image)).max() <= 8 / 255 + 1e-6
+            continue
         error = np.abs(found - expected) / np.abs(expected).max()
         assert np.median(error) < 1e-6
         assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.9995
         if method.result == "image":  # in float32 signs of tiny derivatives flip
             assert (error < 1e-5).mean() > 0.99
+
+
+def cross_entropy(network, image, label):
+    logits = network.features(jnp.asarray(image, jnp.float32), ["logits"])["logits"]
+    return -jax.nn.log_softmax(logits)[label]
 
 
 @pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.presets])
