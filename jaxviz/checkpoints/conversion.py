@@ -104,7 +104,7 @@ class Plan:
         """
         for name, read in self.readers.items():
             value = read()
-            if not np.isfinite(value.astype(np.float32)).all():
+            if not finite(value):
                 raise WeightsError(
                     f"{self.path}: expected finite weights, found NaN or infinite ones in {name}"
                 )
@@ -113,6 +113,12 @@ class Plan:
                     f"{self.path}: expected variances of at least 0, found a negative one in {name}"
                 )
             yield name, value
+
+
+def finite(value: np.ndarray) -> bool:
+    """Returns whether all numbers are finite as float32, which networks compute in."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(value.astype(np.float32)).all())
 
 
 def plan(file: WeightFile, architecture: nn.Module, *, whole: bool = False) -> Plan:

@@ -46,7 +46,7 @@ def rewrite(
     with told_whose(source):
         plan, preprocessing = store.planned(file, network, NETWORKS[network].architecture)
     flat = {name: _typed(source, name, value, dtype) for name, value in plan.arrays()}
-    types = sorted({str(value.dtype) for value in flat.values()})
+    types = sorted({value.dtype.name for value in flat.values()})
     said = {
         "source_file": source.name,
         "source_sha256": store.sha256(source),

@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 from jaxviz._typing import Params
 from jaxviz.checkpoints import conversion
 from jaxviz.checkpoints.formats import Tensor, WeightFile, WeightsError, open_file
+from jaxviz.checkpoints.formats.checks import shown
 from jaxviz.networks.preprocessing import Preprocessing
 from jaxviz.networks.resnet import ResNet
 
@@ -62,7 +63,8 @@ def write(
     record = {"channels": preprocessing.channels, "scale": preprocessing.scale}
     record |= {"mean": list(preprocessing.mean), "std": list(preprocessing.std)}
     tensors = {n: np.ascontiguousarray(v) for n, v in flatten_dict(params, sep="/").items()}
-    said = {"network": network, "preprocessing": json.dumps(record), **(origin or {})}
+    types = ", ".join(sorted({value.dtype.name for value in tensors.values()}))
+    said = {"network": network, "preprocessing": json.dumps(record), "dtype": types, **(origin or {})}
     sums = {name: _checksum(value) for name, value in tensors.items()}
     sums[""] = _checksum(np.frombuffer(said["preprocessing"].encode(), np.uint8))
     save_file(tensors, path, said | {"crc32": json.dumps(sums)})
@@ -121,7 +123,7 @@ def planned(
     Raises:
       WeightsError: If the file is damaged or another network's.
     """
-    file = _checked(file)
+    file = checked(file)
     plan = conversion.plan(file, architecture, whole=whole)
     _check_origin(file, network, plan)
     # Arrays in our names that do not say what they expect as input are of no use: they run, and wrongly.
@@ -130,8 +132,12 @@ def planned(
     return plan, _preprocessing(file) if says else plan.preprocessing
 
 
-def _checked(file: WeightFile) -> WeightFile:
-    """Returns a file of ours whose arrays are held to their checksums as they are read."""
+def checked(file: WeightFile) -> WeightFile:
+    """Returns a file of ours whose arrays are held to their checksums as they are read; any other as it is.
+
+    Raises:
+      WeightsError: If the metadata of a file of ours are damaged.
+    """
     if "crc32" not in file.metadata:
         # All that `write` made have them, so without them the names in its metadata are damaged.
         if {"network", "preprocessing"} & set(file.metadata) and file.format == "safetensors":
@@ -148,8 +154,15 @@ def _checked(file: WeightFile) -> WeightFile:
     said = file.metadata.get("preprocessing", "")
     if sums.get("") != _checksum(np.frombuffer(said.encode(), np.uint8)):
         raise WeightsError(damaged)
+    # Checksums are of bytes, which are as right under a wrong type.
+    types = ", ".join(sorted({tensor.dtype.name for tensor in file.tensors.values()}))
+    if types != file.metadata.get("dtype", types):
+        raise WeightsError(
+            f"{file.path}: expected numbers of type {shown(file.metadata['dtype'])}, found {types}; "
+            "the file is damaged"
+        )
 
-    def checked(name: str, tensor: Tensor) -> Tensor:
+    def held(name: str, tensor: Tensor) -> Tensor:
         def read() -> np.ndarray:
             value = tensor.read()
             if (found := _checksum(value)) != sums.get(name):
@@ -161,7 +174,7 @@ def _checked(file: WeightFile) -> WeightFile:
 
         return dataclasses.replace(tensor, read=read)
 
-    return dataclasses.replace(file, tensors={n: checked(n, t) for n, t in file.tensors.items()})
+    return dataclasses.replace(file, tensors={n: held(n, t) for n, t in file.tensors.items()})
 
 
 def _all(tensors: Mapping[str, Tensor]) -> Iterable[tuple[str, np.ndarray]]:
@@ -182,7 +195,7 @@ def _check_origin(file: WeightFile, network: str, plan: conversion.Plan) -> None
     """Raises WeightsError where names and shapes are right, and yet the weights are another network's."""
     said = file.metadata.get("network", network) if "preprocessing" in file.metadata else network
     if said.removesuffix("_classifier") != network.removesuffix("_classifier"):
-        raise WeightsError(f"{file.path}: expected weights of {network}, found those of {said}")
+        raise WeightsError(f"{file.path}: expected weights of {network}, found those of {shown(said)}")
     resnet = plan.architecture
     if isinstance(resnet, ResNet) and resnet.bottleneck and plan.convention.name != "jaxviz":
         from_keras = plan.convention.name in ("keras", "caffe")

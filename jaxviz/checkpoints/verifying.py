@@ -9,8 +9,9 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from jaxviz.checkpoints import fetched, store
-from jaxviz.checkpoints.formats import WeightsError, open_file
+from jaxviz.checkpoints import conversion, fetched, store
+from jaxviz.checkpoints.formats import WeightFile, WeightsError, open_file
+from jaxviz.checkpoints.formats.checks import shown
 from jaxviz.checkpoints.matching import fitting
 from jaxviz.networks import NETWORKS
 from jaxviz.networks.network import Network, compiled_features
@@ -119,13 +120,26 @@ def verify_file(path: Path, where: Path | None = None) -> Verdict:
         sha256 = store.sha256(path)
         problem = "" if sha256.startswith(digits[1]) else f"expected {digits[1]}…, found {sha256}"
         return Verdict(path, None, "sha256 begins as the file's name ends", problem)
-    for tensor_name, tensor in file.tensors.items():
-        if not np.isfinite(tensor.read().astype(np.float64)).all():
-            return Verdict(path, None, "finite numbers", f"NaN or infinite ones in {tensor_name}")
+    try:
+        return _contents(store.checked(file))
+    except WeightsError as error:
+        return Verdict(path, None, "its own checksums", str(error))
+
+
+def _contents(file: WeightFile) -> Verdict:
+    """Returns what is found out about a file of which nothing is known."""
+    said = file.metadata.get("network")
+    if "crc32" in file.metadata and said not in (None, *NETWORKS):
+        problem = f"expected a network that is known here, found {shown(said)}"
+        return Verdict(file.path, None, "the network in its metadata", problem)
+    for name, tensor in file.tensors.items():
+        if not conversion.finite(tensor.read()):
+            return Verdict(file.path, None, "finite numbers", f"NaN or infinite ones in {name}")
     names = fitting(file)
     whose = f"names and shapes of {' or '.join(names)}" if names else "of no network that is known here"
-    said = f"finite numbers in {len(file.tensors)} arrays, {whose}"
-    return Verdict(path, names[0] if len(names) == 1 else None, said)
+    sums = ", crc32 of every array" if "crc32" in file.metadata else ""
+    check = f"finite numbers in {len(file.tensors)} arrays, {whose}{sums}"
+    return Verdict(file.path, names[0] if len(names) == 1 else None, check)
 
 
 def _is_ours(path: Path) -> bool:
