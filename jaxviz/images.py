@@ -6,6 +6,7 @@ Inside the library a picture is RGB, float32, [height, width, 3], in [0, 1].
 import contextlib
 import os
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         return _read_array(path, max_pixels)
     try:
         # Not by its path: Pillow maps such files into memory, and turns grey TIFFs wrongly then.
-        with _pillow_quiet(), path.open("rb") as stream, PillowImage.open(stream) as file:
+        with _quiet, path.open("rb") as stream, PillowImage.open(stream) as file:
             check_pixels(path, file.height, file.width, max_pixels)
             file.load()
             values = _to_rgb(ImageOps.exif_transpose(file), path)
@@ -65,21 +66,38 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         ) from error
 
 
-@contextlib.contextmanager
-def _pillow_quiet() -> Iterator[None]:
-    # Pillow's own limit can't be passed to a call, and would refuse what --max-pixels allows. It warns of
-    # damage in metadata, which the picture does not suffer from.
-    limit, PillowImage.MAX_IMAGE_PIXELS = PillowImage.MAX_IMAGE_PIXELS, None
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        PillowImage.MAX_IMAGE_PIXELS = limit
+class _Quiet:
+    """Silences Pillow and NumPy while any thread reads a picture.
+
+    Pillow's own limit can't be passed to a call, and would refuse what --max-pixels allows. It warns of damage
+    in metadata, which the picture does not suffer from. Limit and filters belong to the whole process: the
+    first thread to read sets them and the last one restores them, or one would restore what another has set.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.reading, self.undo = threading.Lock(), 0, contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.reading == 0:
+                self.undo.enter_context(warnings.catch_warnings(action="ignore"))
+                self.undo.callback(setattr, PillowImage, "MAX_IMAGE_PIXELS", PillowImage.MAX_IMAGE_PIXELS)
+                PillowImage.MAX_IMAGE_PIXELS = None
+            self.reading += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.reading -= 1
+            if self.reading == 0:
+                self.undo.close()
+
+
+_quiet = _Quiet()
 
 
 def _read_array(path: Path, max_pixels: int) -> Picture:
     try:
-        with warnings.catch_warnings(action="ignore"):  # of headers that are old or strange
+        with _quiet:  # of headers that are old or strange
             values = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a damaged header makes NumPy's parser raise many kinds
         reason = " ".join(str(error).split())[:120]

@@ -133,7 +133,8 @@ def _solved(session: Session, network: jaxviz.Network, *inputs: Any, **more: Any
     preset = choice.family.preset(given["preset"])
     values = choice.values(network) | {name: value for name, value in more.items() if value is not None}
     steps = preset.steps if given["steps"] is None else given["steps"]
-    texts = {name: given[name] for name in ("steps", "optimizer", "network") if given[name] is not None}
+    beside = ("steps", "optimizer", "network", "init")
+    texts = {name: given[name] for name in beside if given.get(name) not in (None, "")}
     session.record["preset"] = preset_record(choice, {**choice.values(network), **texts})
     optimizer = optimizer_named(given["optimizer"])
     solution = session.solved(

@@ -137,6 +137,7 @@ def run(
     folder = Path(out)
     manifest = Manifest({**task.settings, **how.settings()}, pictures.describe(), shard, jaxviz.__version__)
     began = time.perf_counter()
+    manifest.check(folder)  # before the lock too, whose file has no place in a folder that is no run
     with _held(folder):
         manifest.check(folder)
         shards.clean(folder)

@@ -5,6 +5,7 @@ complete. Whatever a torn shard left is written anew.
 """
 
 import errno
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,8 @@ from jaxviz.jobs.tasks import Result, Task
 
 PICTURES = "pictures"
 TEMPORARY = ".jaxviz-*"
+ARRAYS = b"jaxviz.arrays"
+"""Metadata of a Parquet file: whether its shard has arrays beside it."""
 
 
 def arrow() -> Any:
@@ -60,9 +63,13 @@ def arrays_path(folder: Path, shard: int) -> Path:
 
 
 def picture_path(folder: Path, name: str, kind: str) -> Path:
-    """Returns where a picture that was made of the item `name` lies, always below the folder."""
-    parts = [part for part in PurePosixPath(name).parts if part not in ("..", "/", "")]
+    """Returns where a picture that was made of the item `name` lies: below the folder, and no other item's."""
+    parts = [part for part in PurePosixPath(name).parts if part not in ("..", "/", "//", "")]
     stem = PurePosixPath(*parts) if parts else PurePosixPath("picture")
+    if str(stem) != name:
+        # Without its "..", ../a.png would be a.png, which may be another item.
+        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+        stem = stem.with_name(f"{digest[:12]}-{stem.name}")
     # The suffix stays: a.png and a.jpg are two pictures.
     return folder / PICTURES / stem.parent / f"{stem.name}.{kind}.png"
 
@@ -79,11 +86,13 @@ def write(folder: Path, shard: int, task: Task, rows: Sequence[tuple[Loaded, Res
                 path = picture_path(folder, loaded.item.name, kind)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 images.write(path, picture)
+                _sync(path)
         if arrays := _stacked([(loaded.index, result) for loaded, result, _ in rows if result]):
             with images.atomically(arrays_path(folder, shard)) as temporary:
                 np.savez(temporary, allow_pickle=False, **arrays)
                 _sync(temporary)
-        table = arrow().Table.from_pylist([_row(*row) for row in rows], schema=schema(task))
+        columns = schema(task).with_metadata({ARRAYS: b"1" if arrays else b"0"})
+        table = arrow().Table.from_pylist([_row(*row) for row in rows], schema=columns)
         with images.atomically(results_path(folder, shard)) as temporary:
             arrow().parquet.write_table(table, temporary)
             _sync(temporary)
@@ -126,7 +135,19 @@ def _sync(path: Path) -> None:
 
 def complete(folder: Path, count: int, shard: int) -> set[int]:
     """Returns the shards of a run that are complete."""
-    return {k for k in range(-(-count // shard)) if results_path(folder, k).is_file()}
+    return {k for k in range(-(-count // shard)) if _is_complete(folder, k)}
+
+
+def _is_complete(folder: Path, shard: int) -> bool:
+    """Returns whether a shard's rows can be read, and its arrays are there if it has any."""
+    path = results_path(folder, shard)
+    if not path.is_file():
+        return False
+    try:
+        said = arrow().parquet.read_schema(path).metadata or {}
+    except (OSError, ValueError):  # of a disk's damage; Arrow's own errors are ValueErrors
+        return False
+    return said.get(ARRAYS) != b"1" or arrays_path(folder, shard).is_file()
 
 
 def clean(folder: Path) -> None:

@@ -140,7 +140,7 @@ def _folder(path: Path) -> Files:
 
 def _list(path: Path) -> Files:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise PictureError(f"{path} is no list of paths that can be read ({error})") from error
     entries = []
@@ -155,7 +155,7 @@ def _list(path: Path) -> Files:
 def _with_metadata(path: Path) -> Files:
     table = path / METADATA
     try:
-        with table.open(newline="", encoding="utf-8") as file:
+        with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
             if "file_name" not in columns:
@@ -165,5 +165,8 @@ def _with_metadata(path: Path) -> Files:
             records = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PictureError(f"{table} cannot be read ({error}); save it again") from error
+    for number, row in enumerate(records, 1):
+        if not row["file_name"]:
+            raise PictureError(f"{table} has no file_name in row {number}; complete the row, or remove it")
     entries = [(row["file_name"], path / row["file_name"], row.get("label") or None) for row in records]
     return Files("metadata", str(path), entries)

@@ -1,5 +1,7 @@
 """TensorFlow Datasets as a source, read from array_record files by index, without TensorFlow."""
 
+import contextlib
+import dataclasses
 import functools
 import logging
 import os
@@ -26,11 +28,13 @@ class Examples:
         return len(self.data)
 
     def __getitem__(self, index: int) -> Item:
-        example = functools.cache(lambda: self.data[index])
+        example = _Example(self.data, index)
         label = None
         if self.labels is not None:
-            number = int(example()["label"])
-            label = self.labels[number] if self.labels else number
+            # A damaged record is told by `read`, as a failure of this picture alone.
+            with contextlib.suppress(Exception):
+                number = int(example.get()["label"])
+                label = self.labels[number] if self.labels else number
         read = functools.partial(_read, example, self.key, f"tfds:{self.name}:{self.split}[{index}]")
         return Item(f"{self.split}-{index:08d}", label, read)
 
@@ -39,9 +43,29 @@ class Examples:
         return described("tfds", f"{self.name}:{self.split}", []) | {"count": len(self)}
 
 
-def _read(example: Any, key: str, where: str, max_pixels: int) -> Picture:
+@dataclasses.dataclass
+class _Example:
+    """A record, kept from its label's reading to its picture's and no longer: items outlive their pictures."""
+
+    data: Any
+    index: int
+    kept: Any = None
+
+    def get(self) -> Any:
+        """Returns the record."""
+        if self.kept is None:
+            self.kept = self.data[self.index]
+        return self.kept
+
+    def take(self) -> Any:
+        """Returns the record, and keeps it no longer."""
+        example, self.kept = self.get(), None
+        return example
+
+
+def _read(example: _Example, key: str, where: str, max_pixels: int) -> Picture:
     try:
-        pixels = np.asarray(example()[key])
+        pixels = np.asarray(example.take()[key])
     except Exception as error:  # decoders and record readers raise many kinds
         raise PictureError(f"{where} is damaged or unreadable ({error})") from error
     if pixels.ndim != 3 or pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3, 4):

@@ -69,6 +69,16 @@ def test_a_second_run_does_what_is_missing_alone(tmp_path):
     assert [row["index"] for row in rows(tmp_path)] == list(range(10))
 
 
+def test_shards_that_were_damaged_are_made_again(tmp_path):
+    jobs.run(Mean(), Drawn(12), out=tmp_path, shard=4)
+    shards.results_path(tmp_path, 0).write_bytes(b"PAR1 torn")
+    shards.arrays_path(tmp_path, 1).unlink()
+    report = jobs.run(Mean(), Drawn(12), out=tmp_path, shard=4)
+    assert (report.made, report.already) == (8, 4)
+    assert [row["index"] for row in rows(tmp_path)] == list(range(12))
+    assert shards.arrays_path(tmp_path, 1).is_file()
+
+
 def test_interrupts_keep_complete_shards(tmp_path):
     class Stopping(Mean):
         def __call__(self, *arguments):
@@ -103,6 +113,7 @@ def test_folders_that_are_no_runs_are_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(jobs.RunError, match=r"is no run folder, and has thesis\.tex; choose an empty one"):
         jobs.run(Mean(), Drawn(2), out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "manifest.json").write_text("{")
     with pytest.raises(jobs.RunError, match=r"manifest\.json is damaged"):
@@ -201,3 +212,8 @@ def test_names_never_leave_the_folder(tmp_path):
     for name in ("../../a.png", "/etc/a.png", "x/../../a.png"):
         path = shards.picture_path(tmp_path, name, "map")
         assert path.resolve().is_relative_to(tmp_path / "pictures")
+
+
+def test_names_that_differ_have_pictures_that_differ(tmp_path):
+    names = ("a.png", "../a.png", "/a.png", "../../a.png", "x/a.png", "x/../a.png", "../x/a.png")
+    assert len({shards.picture_path(tmp_path, name, "map") for name in names}) == len(names)

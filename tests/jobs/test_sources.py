@@ -1,10 +1,13 @@
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
+from little import Mean
 from PIL import Image
 
 from jaxviz import images, jobs
@@ -67,6 +70,16 @@ def test_labels_of_image_folders(photos):
     (photos / "metadata.csv").write_text("name,label\nb.png,1\n")
     with pytest.raises(PictureError, match=r"has the columns name, label; expected file_name"):
         jobs.open_source(photos)
+    for rows in ("label,file_name\n1,b.png\n2\n", "file_name,label\nb.png,1\n,2\n"):
+        (photos / "metadata.csv").write_text(rows)
+        with pytest.raises(PictureError, match="has no file_name in row 2"):
+            jobs.open_source(photos)
+
+
+def test_the_mark_that_windows_writes_first_is_no_part_of_a_name(photos):
+    (photos / "metadata.csv").write_text("file_name,label\nb.png,1\n", encoding="utf-8-sig")
+    (photos / "list.txt").write_text("b.png\n", encoding="utf-8-sig")
+    assert names(jobs.open_source(photos)) == names(jobs.open_source(photos / "list.txt")) == ["b.png"]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +150,40 @@ def test_the_data_set_is_as_the_script_draws_it(drawn):
     found = {images.to_bytes(source[i].read(LIMIT)).tobytes() for i in range(20)}
     assert found == expected
     assert sum(path.stat().st_size for path in (DATA / "drawn").rglob("*") if path.is_file()) < 200_000
+
+
+class Watched:
+    """A data set whose records are seen to die, and of which one may be torn."""
+
+    def __init__(self, data, torn=None):
+        self.data, self.torn, self.alive = data, torn, []
+
+    def __len__(self):
+        return len(self.data)
+
+    def __getitem__(self, index):
+        if index == self.torn:
+            raise OSError("checksum mismatch")
+        record = type("Record", (dict,), {})(self.data[index])
+        self.alive.append(weakref.ref(record))
+        return record
+
+
+def test_a_damaged_record_is_a_failure_of_its_picture_alone(drawn, tmp_path):
+    source = jobs.open_source("tfds:drawn")
+    source.data = Watched(source.data, torn=4)
+    report = jobs.run(Mean(), source, out=tmp_path / "run")
+    assert [name for name, _ in report.failures] == ["test-00000004"]
+    assert "checksum mismatch" in report.failures[0][1]
+
+
+def test_items_do_not_hold_their_pictures(drawn):
+    source = jobs.open_source("tfds:drawn")
+    source.data = Watched(source.data)
+    found = list(jobs.iterate(Mean(), source))
+    gc.collect()
+    assert (len(found), len(source.data.alive)) == (20, 20)
+    assert not any(reference() for reference in source.data.alive)
 
 
 def test_data_sets_that_cannot_be_read(drawn, monkeypatch, tmp_path):
