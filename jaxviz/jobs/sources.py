@@ -1,5 +1,6 @@
 """Where many pictures come from: a folder, a glob, a list, TensorFlow Datasets."""
 
+import collections
 import csv
 import dataclasses
 import functools
@@ -52,8 +53,8 @@ class Files:
         if not entries:
             raise PictureError(f"{where} has no picture; expected files that end with {', '.join(SUFFIXES)}")
         names = [name for name, _, _ in entries]
-        if len(set(names)) < len(names):
-            double = next(name for k, name in enumerate(names) if name in names[:k])
+        if doubles := [name for name, count in collections.Counter(names).items() if count > 1]:
+            double = doubles[0]
             raise PictureError(f"{where} names {double} twice; name each picture once")
         self.kind, self.where, self.entries = kind, where, entries
 

@@ -21,8 +21,11 @@ VARIABLE = "TFDS_DATA_DIR"
 class Examples:
     """One split of a prepared data set; names are the split and the place in it."""
 
-    def __init__(self, name: str, split: str, data: Any, labels: list[str] | None, key: str):
+    def __init__(
+        self, name: str, split: str, data: Any, labels: list[str] | None, key: str, sizes: list[int]
+    ):
         self.name, self.split, self.data, self.labels, self.key = name, split, data, labels, key
+        self.sizes = sizes
 
     def __len__(self) -> int:
         return len(self.data)
@@ -39,8 +42,10 @@ class Examples:
         return Item(f"{self.split}-{index:08d}", label, read)
 
     def describe(self) -> dict[str, Any]:
-        """Returns name, split and count, for the manifest; the data set's own version is in its name."""
-        return described("tfds", f"{self.name}:{self.split}", []) | {"count": len(self)}
+        """Returns name with version, split, count, and a hash of the labels' names and of the shards' sizes."""
+        labels = [(name, None) for name in self.labels or []]
+        said = described("tfds", f"{self.name}:{self.split}", [*labels, (str(self.sizes), None)])
+        return said | {"count": len(self)}
 
 
 @dataclasses.dataclass
@@ -119,7 +124,9 @@ def open_examples(text: str) -> Examples:
     if not len(data):
         raise PictureError(f"tfds:{name}:{split} is empty; take another split of {', '.join(splits)}")
     key = "image" if "image" in keys else keys[0]
-    return Examples(builder.info.full_name, split, data, labels, key)
+    whole = splits[split.partition("[")[0]] if split.partition("[")[0] in splits else None
+    sizes = [int(size) for size in getattr(whole, "shard_lengths", [])] + [getattr(whole, "num_bytes", 0)]
+    return Examples(builder.info.full_name, split, data, labels, key, sizes)
 
 
 def _package() -> Any:
