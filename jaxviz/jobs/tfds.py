@@ -124,7 +124,7 @@ def open_examples(text: str) -> Examples:
     if not len(data):
         raise PictureError(f"tfds:{name}:{split} is empty; take another split of {', '.join(splits)}")
     key = "image" if "image" in keys else keys[0]
-    whole = splits[split.partition("[")[0]] if split.partition("[")[0] in splits else None
+    whole = splits.get(split.partition("[")[0])
     sizes = [int(size) for size in getattr(whole, "shard_lengths", [])] + [getattr(whole, "num_bytes", 0)]
     return Examples(builder.info.full_name, split, data, labels, key, sizes)
 
