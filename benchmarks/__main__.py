@@ -64,7 +64,7 @@ def measured(
     for case in benchmark.cases(settings.quick):
         if only and case.work.split(",")[0] not in only:
             continue
-        found, told = protocol.run(name, case, rounds, settings)
+        found, told = protocol.run(benchmark.module or name, case, rounds, settings)
         rows += found
         environment |= told
         for row in found:

@@ -67,6 +67,8 @@ class Benchmark:
     unit: str
     rounds: int
     cases: Callable[[bool], list[Case]]
+    module: str = ""
+    """Of both sides' packages; "" for the benchmark's name."""
 
 
 def gatys(quick: bool) -> list[Case]:
@@ -150,7 +152,7 @@ BENCHMARKS = {
     ),
     "networks": Benchmark("Every network at batch 1, 224²", "one batch", 3, lambda quick: networks(1, quick)),
     "networks16": Benchmark(
-        "Every network at batch 16, 224²", "one batch", 3, lambda quick: networks(16, quick)
+        "Every network at batch 16, 224²", "one batch", 3, lambda quick: networks(16, quick), "networks"
     ),
     "compiling": Benchmark(
         "What compiling buys", "one image; one evaluation of one image where there are several", 1, compiling
