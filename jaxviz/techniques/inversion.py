@@ -21,7 +21,7 @@ from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer, from_optax, lbfgs
 from jaxviz.problem import Problem
 from jaxviz.techniques.registry import Family, Method, Option, Preset
-from jaxviz.techniques.solving import scheduled
+from jaxviz.techniques.solving import schedule_of
 
 TYPICAL_RMS = 0.24
 """Root mean square of a photograph's values minus the ImageNet mean: over 300 of BSDS500, 0.237 ± 0.06."""
@@ -89,6 +89,7 @@ PRESETS = {
         departures="the paper inverted AlexNet; σ is of 300 photographs of ours",
     ),
 }
+schedule = schedule_of(PRESETS)
 
 
 def problem(
@@ -206,13 +207,6 @@ def invert(
     posed, start = problem(network, image, layer=layer, preset=preset, **options)
     evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
     return minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
-
-
-def schedule(
-    start: Any, *, preset: str = "default", steps: int | None = None, optimizer: Optimizer | None = None
-) -> tuple[int, Optimizer]:
-    """Returns evaluations and optimizer: those given, else the preset's."""
-    return scheduled(FAMILY.preset(preset), start, steps, optimizer)
 
 
 FAMILY = Family(

@@ -11,14 +11,19 @@ from jaxviz.problem import stack
 from jaxviz.techniques.registry import Method, Preset
 
 
-def scheduled(
-    preset: Preset, start: Any, steps: int | None, optimizer: Optimizer | None
-) -> tuple[int, Optimizer]:
-    """Returns evaluations and optimizer: those given, else the preset's."""
-    return (
-        preset.steps if steps is None else steps,
-        preset.optimizer(start) if optimizer is None else optimizer,
-    )
+def schedule_of(presets: Mapping[str, Preset]) -> Callable[..., tuple[int, Optimizer]]:
+    """Returns the `schedule` of a method with presets: evaluations and optimizer, those given or the preset's."""
+
+    def schedule(
+        start: Any, *, preset: str = "default", steps: int | None = None, optimizer: Optimizer | None = None
+    ) -> tuple[int, Optimizer]:
+        chosen = presets[preset]
+        return (
+            chosen.steps if steps is None else steps,
+            chosen.optimizer(start) if optimizer is None else optimizer,
+        )
+
+    return schedule
 
 
 def solve_many(

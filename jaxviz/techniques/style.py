@@ -20,7 +20,7 @@ from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer, lbfgs
 from jaxviz.problem import Problem
 from jaxviz.techniques.registry import Family, Method, Option, Preset
-from jaxviz.techniques.solving import scheduled
+from jaxviz.techniques.solving import schedule_of
 from jaxviz.techniques.texture import GRAMS, layer_weights
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -45,6 +45,7 @@ PRESETS = {
         steps=300,
     )
 }
+schedule = schedule_of(PRESETS)
 
 
 def problem(
@@ -186,13 +187,6 @@ def transfer(
     posed, start = problem(network, content, styles, preset=preset, **options)
     evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
     return minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
-
-
-def schedule(
-    start: Any, *, preset: str = "default", steps: int | None = None, optimizer: Optimizer | None = None
-) -> tuple[int, Optimizer]:
-    """Returns evaluations and optimizer: those given, else the preset's."""
-    return scheduled(FAMILY.preset(preset), start, steps, optimizer)
 
 
 FAMILY = Family(

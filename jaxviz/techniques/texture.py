@@ -18,7 +18,7 @@ from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer, lbfgs
 from jaxviz.problem import Problem
 from jaxviz.techniques.registry import Family, Method, Option, Preset
-from jaxviz.techniques.solving import scheduled
+from jaxviz.techniques.solving import schedule_of
 
 LAYERS = ("relu1_1", "pool1", "pool2", "pool3", "pool4")
 GRAMS = ("gram", "covariance")
@@ -38,6 +38,7 @@ PRESETS = {
         steps=STEPS,
     )
 }
+schedule = schedule_of(PRESETS)
 
 
 def problem(
@@ -128,13 +129,6 @@ def synthesize(
     posed, start = problem(network, exemplar, preset=preset, **options)
     evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
     return minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
-
-
-def schedule(
-    start: Any, *, preset: str = "default", steps: int | None = None, optimizer: Optimizer | None = None
-) -> tuple[int, Optimizer]:
-    """Returns evaluations and optimizer: those given, else the preset's."""
-    return scheduled(FAMILY.preset(preset), start, steps, optimizer)
 
 
 def layer_weights(
