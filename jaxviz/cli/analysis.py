@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-import jaxviz
 from jaxviz import images
 from jaxviz.cli import options, runs
 from jaxviz.cli.classes import class_scores, listing, top
@@ -21,16 +20,8 @@ CLASSIFIER = "squeezenet1_1"
 
 
 def square(session: Session, path: str | Path) -> images.Picture:
-    """Returns the picture of a session, as its `--size` says; notes where it was enlarged a lot."""
-    before = images.read(path, max_pixels=session.given["max_pixels"])
-    after = images.fit_square(before, session.given["size"])
-    runs.note_enlargement(session, path, before, after)
-    return after
-
-
-def model(session: Session, **more: Any) -> jaxviz.Network:
-    """Returns the network of a session."""
-    return jaxviz.load(session.given["network"], weights=session.given["weights"], **more)
+    """Returns the picture of a session, as its `--size` says."""
+    return runs.fitted(session, path, lambda picture: images.fit_square(picture, session.given["size"]))
 
 
 @command(
@@ -46,7 +37,7 @@ def classify(session: Session, picture: options.Source, size: options.Square = 2
         runs.classify(session, picture)
         return
     pixels = square(session, picture)
-    network = model(session)
+    network = runs.network(session)
     classes = top(network, session.timed(lambda: class_scores(network, pixels)))
     _record_classes(session, classes)
     if session.json_path != "-":
@@ -80,7 +71,7 @@ def saliency(
         return
     session.opens_pictures(session.out)
     pixels = square(session, picture)
-    network = model(session)
+    network = runs.network(session)
     scores = class_scores(network, pixels)
     target = int(np.argmax(scores)) if label is None else class_index(network, label, "--label")
     values = choice.values(network)
@@ -123,7 +114,7 @@ def attack(
     pixels = square(session, picture)
     if not session.raw:  # ε is counted from a picture that the file can hold
         pixels = images.to_bytes(pixels) / np.float32(255)
-    network = model(session)
+    network = runs.network(session)
     before = top(network, class_scores(network, pixels))
     leave = before[0]["index"] if label is None else class_index(network, label, "--label")
     values = choice.values(network)
@@ -190,7 +181,7 @@ def features(
         raise ValueError(f"--out is {session.out}; expected a name that ends with .npz")
     session.opens_pictures(session.out)
     pixels = square(session, picture)
-    network = model(session)
+    network = runs.network(session)
     taps = session.timed(lambda: runs.feature_arrays(network, pixels, layer, pool))
     session.record["shapes"] = {name: list(np.shape(tap)) for name, tap in taps.items()}
     with images.atomically(session.out) as temporary:

@@ -36,10 +36,18 @@ def is_many(session: Session, source: str) -> bool:
     return False
 
 
-def note_enlargement(session: Session, path: str | Path, before: np.ndarray, after: np.ndarray) -> None:
-    """Says where a picture was made so much larger that its pixels are invented."""
+def fitted(session: Session, path: str | Path, fit: Callable[[images.Picture], np.ndarray]) -> np.ndarray:
+    """Returns a picture in the size that is wanted; notes where most of its pixels are invented."""
+    before = images.read(path, max_pixels=session.given["max_pixels"])
+    after = fit(before)
     if text := images.enlarged(before, after):
         session.note(f"{path} is {text}")
+    return after
+
+
+def network(session: Session) -> Network:
+    """Returns the network of a session."""
+    return jaxviz.load(session.given["network"], weights=session.given["weights"])
 
 
 def feature_arrays(
@@ -104,7 +112,7 @@ def run(session: Session, source: str, make: Callable[[], jobs.Task]) -> None:
 
 def classify(session: Session, source: str) -> None:
     """Runs `jobs.classify`."""
-    run(session, source, lambda: jobs.classify(_network(session), size=session.given["size"]))
+    run(session, source, lambda: jobs.classify(network(session), size=session.given["size"]))
 
 
 def features(session: Session, source: str) -> None:
@@ -113,7 +121,7 @@ def features(session: Session, source: str) -> None:
     run(
         session,
         source,
-        lambda: jobs.features(_network(session), given["layer"], size=given["size"], pool=given["pool"]),
+        lambda: jobs.features(network(session), given["layer"], size=given["size"], pool=given["pool"]),
     )
 
 
@@ -122,15 +130,15 @@ def saliency(session: Session, source: str, choice: Choice) -> None:
     given = session.given
 
     def make() -> jobs.Task:
-        network = _network(session)
+        loaded = network(session)
         return jobs.saliency(
-            network,
+            loaded,
             method=choice.name,
-            label=_label(network, given),
+            label=_label(loaded, given),
             size=given["size"],
             save=given["save"],
             overlay=given["overlay"],
-            **_values(session, choice, network),
+            **_values(session, choice, loaded),
         )
 
     run(session, source, make)
@@ -141,23 +149,23 @@ def attack(session: Session, source: str, choice: Choice) -> None:
     given = session.given
 
     def make() -> jobs.Task:
-        network = _network(session)
-        label, values = _label(network, given), _values(session, choice, network)
+        loaded = network(session)
+        label, values = _label(loaded, given), _values(session, choice, loaded)
         return jobs.attack(
-            network, method=choice.name, label=label, size=given["size"], save=given["save"], **values
+            loaded, method=choice.name, label=label, size=given["size"], save=given["save"], **values
         )
 
     run(session, source, make)
 
 
-def invert(session: Session, source: str, choice: Choice, network: Callable[[], Network]) -> None:
+def invert(session: Session, source: str, choice: Choice, load: Callable[[], Network]) -> None:
     """Runs `jobs.inversion`."""
     given = session.given
     if given["plot"] is not None:
         raise ValueError("--plot is for one picture; the losses of many are in the run's rows")
 
     def make() -> jobs.Task:
-        loaded = network()
+        loaded = load()
         return jobs.inversion(
             loaded,
             preset=given["preset"],
@@ -171,10 +179,6 @@ def invert(session: Session, source: str, choice: Choice, network: Callable[[], 
         )
 
     run(session, source, make)
-
-
-def _network(session: Session) -> Network:
-    return jaxviz.load(session.given["network"], weights=session.given["weights"])
 
 
 def _label(network: Network, given: dict[str, Any]) -> int | None:

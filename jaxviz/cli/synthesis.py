@@ -96,11 +96,8 @@ def style(
 
 
 def longer(session: Session, path: str | Path, size: int) -> images.Picture:
-    """Returns a picture with a longer side of `size`; notes where it was enlarged a lot."""
-    before = images.read(path, max_pixels=session.given["max_pixels"])
-    after = images.fit_longer(before, size)
-    runs.note_enlargement(session, path, before, after)
-    return after
+    """Returns a picture with a longer side of `size`."""
+    return runs.fitted(session, path, lambda picture: images.fit_longer(picture, size))
 
 
 def _choice(session: Session) -> Choice:

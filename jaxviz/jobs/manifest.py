@@ -57,8 +57,8 @@ class Manifest:
                 json.dumps(whole | state, indent=2, allow_nan=False) + "\n", encoding="utf-8"
             )
 
-    def check(self, folder: Path) -> bool:
-        """Returns whether a folder has a run of these settings, so False where it is empty or does not exist.
+    def check(self, folder: Path) -> None:
+        """Checks that a folder has a run of these settings, or is empty, or does not exist.
 
         Raises:
           RunError: If it has another run, whose difference is named, or anything else.
@@ -70,7 +70,7 @@ class Manifest:
                 raise RunError(
                     f"{folder} is no run folder, and has {', '.join(sorted(others)[:3])}; choose an empty one"
                 )
-            return False
+            return
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             said = {key: found[key] for key in self.decides()}
@@ -81,7 +81,6 @@ class Manifest:
             raise RunError(
                 f"{folder} has a run of other settings: {'; '.join(differences[:4])}; choose another folder"
             )
-        return True
 
 
 def _differences(found: Any, expected: Any, where: str = "") -> Iterator[str]:
