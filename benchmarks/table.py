@@ -149,6 +149,8 @@ def whole(records: Iterable[dict], *, short: bool = False) -> str:
     """Returns all tables of records; `short` is for the main README."""
     records = list(records)
     rows = [r for r in records if r["benchmark"] != COMPILING and (short or r["benchmark"] not in GRIDS)]
+    # Times without a rival say little by themselves: the main README has ratios.
+    rows = [r for r in rows if not short or any(row["rival"] for row in r["rows"])]
     grids = sorted((r for r in records if r["benchmark"] in GRIDS), key=lambda r: ORDER.index(r["benchmark"]))
     bought = [r for r in records if r["benchmark"] == COMPILING]
     parts = [table(rows + ([] if short else grids), short=True)] if rows or grids else []

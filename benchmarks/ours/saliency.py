@@ -28,5 +28,12 @@ def rows(options: dict[str, Any]) -> dict[str, Any]:
 
     forms = {"jaxviz, jit(vmap)": lambda: made(jax.jit(jax.vmap(maps, in_axes=(None, 0))))}
     if batch > 1:
-        forms = {"jaxviz, batched": lambda: made(batched(maps, in_axes=(None, 0))), **forms}
+        axes = (None, 0)
+
+        def measured():
+            size = jaxviz.chunk_size(maps, network, images, in_axes=axes, measure=True)
+            return made(batched(maps, in_axes=axes, size=size))
+
+        usual = {"jaxviz, batched": lambda: made(batched(maps, in_axes=axes))}
+        forms = {"jaxviz, batched, size measured": measured, **usual, **forms}
     return {"": forms}
