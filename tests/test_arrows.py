@@ -18,7 +18,7 @@ SYMBOLS = {
 }
 BASE = {"_typing", "_checks", "norms"}
 ALLOWED = {
-    **dict.fromkeys(SYMBOLS, BASE),
+    **{symbol: BASE | {symbol} for symbol in SYMBOLS},
     "_typing": set(),
     "_checks": {"_typing"},
     "images": BASE,

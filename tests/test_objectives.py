@@ -10,6 +10,8 @@ SCORES = {"logits": jnp.array([1.0, 3.0, 2.0])}
 # The target is reduced by a compiled program, which rounds its sums in another order than a call outside one:
 # the square of a relative 1e-7.
 ROUNDING = 1e-13
+# Of a difference of traces, each a sum of some units.
+ROUNDING_OF_TRACES = 1e-5
 
 
 @pytest.fixture
@@ -50,21 +52,22 @@ def test_labels_are_checked(label):
             make(label)
 
 
-@pytest.mark.parametrize("relative", [False, True])
-def test_match_features_by_hand(taps, relative):
+@pytest.mark.parametrize("reduction", ["mean", "relative", "sum"])
+def test_match_features_by_hand(taps, reduction):
     weights = {"relu1": 2.0, "relu2": 0.5}
-    matched = objectives.match_features(taps, weights=weights, relative=relative)
+    matched = objectives.match_features(taps, weights=weights, reduction=reduction)
     moved = {name: tap + 1 for name, tap in taps.items()} | {"relu3": jnp.ones((1, 1, 1))}
     expected = 0
     for name, weight in weights.items():
         target = np.asarray(taps[name], np.float64)
-        expected += weight * (target.size / np.sum(target**2) if relative else 1)
+        divisor = {"mean": target.size, "relative": np.sum(target**2), "sum": 1}[reduction]
+        expected += weight * target.size / divisor
     assert float(matched(moved)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_match_features_relative_to_a_target_of_zero_is_finite():
     zero = {"relu1": jnp.zeros((2, 2, 3))}
-    matched = objectives.match_features(zero, weights={"relu1": 1}, relative=True)
+    matched = objectives.match_features(zero, weights={"relu1": 1}, reduction="relative")
     assert float(matched({"relu1": jnp.ones((2, 2, 3))})) == 12
 
 
@@ -86,16 +89,18 @@ def test_match_gram_by_hand(taps, centered):
 
 MAKERS = {
     "features": lambda taps: objectives.match_features(taps, weights={"relu1": 1, "relu2": 1}),
-    "relative": lambda taps: objectives.match_features(taps, weights={"relu1": 1}, relative=True),
+    "relative": lambda taps: objectives.match_features(taps, weights={"relu1": 1}, reduction="relative"),
     "gram": lambda taps: objectives.match_gram(taps, weights={"relu1": 1, "relu2": 1}),
     "covariance": lambda taps: objectives.match_gram(taps, weights={"relu1": 1}, centered=True),
+    "moments": lambda taps: objectives.match_moments(taps, weights={"relu1": 1, "relu2": 1}),
+    "wasserstein": lambda taps: objectives.match_gaussian(taps, weights={"relu1": 1}),
 }
 
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_zero_at_the_target_and_only_there(taps, kind):
     matched = MAKERS[kind](taps)
-    assert float(matched(taps)) <= ROUNDING
+    assert abs(float(matched(taps))) <= (ROUNDING_OF_TRACES if kind == "wasserstein" else ROUNDING)
     assert float(matched({name: 1.5 * tap for name, tap in taps.items()})) > 0
 
 
@@ -152,10 +157,10 @@ def test_gradient_of_the_gram_matrix_is_that_of_its_formula(taps, centered):
 
 def test_objectives_take_16_bit_taps_and_return_float32(taps):
     rounded = {name: tap.astype(jnp.bfloat16) for name, tap in taps.items()}
-    for make in MAKERS.values():
+    for kind, make in MAKERS.items():
         value = make(rounded)(rounded)
         assert value.dtype == jnp.float32
-        assert float(value) <= ROUNDING
+        assert abs(float(value)) <= (ROUNDING_OF_TRACES if kind == "wasserstein" else ROUNDING)
 
 
 def test_weighted_sum():
@@ -167,7 +172,15 @@ def test_weighted_sum():
         objectives.weighted_sum((1, objectives.logit(0)), (float("inf"), objectives.logit(0)))
 
 
-@pytest.mark.parametrize("make", [objectives.match_features, objectives.match_gram])
+@pytest.mark.parametrize(
+    "make",
+    [
+        objectives.match_features,
+        objectives.match_gram,
+        objectives.match_moments,
+        objectives.match_gaussian,
+    ],
+)
 def test_weights_and_layers_are_checked(taps, make):
     with pytest.raises(ValueError, match="weights is empty"):
         make(taps, weights={})

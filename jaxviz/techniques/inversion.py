@@ -165,7 +165,7 @@ def problem(
     start = jnp.asarray(MEAN_COLOR, jnp.float32) + values["start_deviation"] * noise
     return Problem(
         network=network,
-        objective=match_features(taps, weights={layer: 1.0}, relative=True),
+        objective=match_features(taps, weights={layer: 1.0}, reduction="relative"),
         parameterization=parameterizations.pixels(),
         prior=priors.total(smooth, bounded),
         constraint=None if values["colors"] == "free" else constraints.box(),

@@ -1,0 +1,39 @@
+"""L: objectives, from the taps of one image to a scalar that is to become small.
+
+Each is a frozen record that is a pytree: its targets and weights may vary without compiling. The functions
+with small names make them.
+"""
+
+from jaxviz.objectives.classes import CrossEntropy, Logit, Margin, cross_entropy, logit, margin
+from jaxviz.objectives.features import MatchFeatures, match_features
+from jaxviz.objectives.moments import gram_matrix
+from jaxviz.objectives.parts import Additive, Part
+from jaxviz.objectives.statistics import (
+    MatchGram,
+    MatchMoments,
+    match_gaussian,
+    match_gram,
+    match_moments,
+)
+from jaxviz.objectives.sums import WeightedSum, weighted_sum
+
+__all__ = [
+    "Additive",
+    "CrossEntropy",
+    "Logit",
+    "Margin",
+    "MatchFeatures",
+    "MatchGram",
+    "MatchMoments",
+    "Part",
+    "WeightedSum",
+    "cross_entropy",
+    "gram_matrix",
+    "logit",
+    "margin",
+    "match_features",
+    "match_gaussian",
+    "match_gram",
+    "match_moments",
+    "weighted_sum",
+]
