@@ -1,6 +1,6 @@
 """Φ_θ: convolutional networks as pure functions from one image to named taps."""
 
-from jaxviz.networks.network import Network, compiled_features, parameter_shapes, tap_shapes
+from jaxviz.networks.network import Network, bordered, compiled_features, parameter_shapes, tap_shapes
 from jaxviz.networks.preprocessing import Preprocessing
 from jaxviz.networks.table import NETWORKS, configured
 
@@ -8,6 +8,7 @@ __all__ = [
     "NETWORKS",
     "Network",
     "Preprocessing",
+    "bordered",
     "compiled_features",
     "configured",
     "parameter_shapes",

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxviz.networks.convolution import Padding, Pair, conv2d
+from jaxviz.networks.convolution import UNPADDED, Padding, Pair, conv2d
 from jaxviz.networks.pooling import average_pool, max_pool
 
 POOLINGS: dict[str, Callable[..., Array]] = {"max": max_pool, "average": average_pool}
@@ -18,6 +18,9 @@ PRECISIONS = {
     "bfloat16": (jnp.bfloat16, lax.Precision.DEFAULT),
 }
 """Name → the type that features are stored in, and how exactly products are made."""
+
+BORDERS = {"zero": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+"""What a padded convolution finds outside of its features: nothing, as trained, or → a mode of `jnp.pad`."""
 
 
 class _Layer(nn.Module):
@@ -37,6 +40,7 @@ class Conv(_Layer):
     padding: int = 0
     precision: str = "float32"
     use_bias: bool = True
+    borders: str = "zero"
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
@@ -46,6 +50,9 @@ class Conv(_Layer):
         kernel = self._weight("kernel", he_normal, shape).astype(x.dtype)
         strides: Pair = (self.stride, self.stride)
         padding: Padding = ((self.padding, self.padding), (self.padding, self.padding))
+        if self.borders != "zero" and self.padding:
+            x = jnp.pad(x, ((0, 0), *padding, (0, 0)), mode=BORDERS[self.borders])
+            padding = UNPADDED
         y = conv2d(x, kernel, strides, padding, PRECISIONS[self.precision][1])
         if not self.use_bias:
             return y

@@ -1,5 +1,6 @@
 """A network as the rest of the library sees it: a pure function from one image to named taps."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from jaxtyping import Array
 
 from jaxviz._checks import known
 from jaxviz._typing import Image, Params, Relu, Taps, static, symbol
+from jaxviz.networks.layers import BORDERS
 from jaxviz.networks.preprocessing import Preprocessing
 
 
@@ -90,6 +92,35 @@ class Network:
         return getattr(self.architecture, "classes", None)
 
 
+def bordered(network: Network, borders: str, first: str = "") -> Network:
+    """Returns a network whose convolutions find something else than zeros outside of their features.
+
+    Args:
+      network: A VGG.
+      borders: A key of `BORDERS`: "zero", "reflect", "replicate" or "circular".
+      first: The same for the first convolution, where it differs.
+
+    Raises:
+      KeyError: If there are no such borders.
+      ValueError: If the network has no choice of them.
+
+    Example:
+      >>> from jaxviz.networks import bordered
+      >>> wrapped = bordered(jaxviz.load("vgg16"), "circular")
+      >>> image = jax.random.uniform(jax.random.key(0), (16, 16, 3))
+      >>> rolled = jnp.roll(image, 5, axis=1)
+      >>> a, b = (wrapped.features(x, ["relu1_2"])["relu1_2"] for x in (image, rolled))
+      >>> bool(jnp.allclose(jnp.roll(a, 5, axis=1), b, atol=1e-3))
+      True
+    """
+    for name in (borders, first or borders):
+        known(name, BORDERS, "kind of borders")
+    if not hasattr(network.architecture, "borders"):
+        raise ValueError(f"{network.name or 'this network'} has no choice of borders; take a VGG")
+    architecture = network.architecture.clone(borders=borders, first_borders=first)
+    return dataclasses.replace(network, architecture=architecture)
+
+
 _IMAGE = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
 _TAP_SHAPES: dict[nn.Module, dict[str, tuple[int, ...]]] = {}
 
@@ -101,7 +132,7 @@ def tap_shapes(architecture: nn.Module, params: Params) -> dict[str, tuple[int, 
       architecture: A Linen module that returns taps.
       params: Its weights, or what `parameter_shapes` returns.
     """
-    architecture = architecture.clone(relu=jax.nn.relu)
+    architecture = plain(architecture)
     if architecture not in _TAP_SHAPES:
         order: list[str] = []
 
@@ -113,6 +144,12 @@ def tap_shapes(architecture: nn.Module, params: Params) -> dict[str, tuple[int, 
         taps = jax.eval_shape(run, params, _IMAGE)
         _TAP_SHAPES[architecture] = {name: taps[name].shape[1:] for name in order}
     return dict(_TAP_SHAPES[architecture])
+
+
+def plain(architecture: nn.Module) -> nn.Module:
+    """Returns an architecture with the usual derivative rule and borders, which decide no shape and no field."""
+    usual = {"borders": "zero", "first_borders": ""} if hasattr(architecture, "borders") else {}
+    return architecture.clone(relu=jax.nn.relu, **usual)
 
 
 @functools.cache

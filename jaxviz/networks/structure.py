@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
 from jaxviz.networks.fields import ReceptiveField, fields
-from jaxviz.networks.network import parameter_shapes
+from jaxviz.networks.network import parameter_shapes, plain
 
 Path: TypeAlias = tuple[str, ...]
 STATISTICS = ("mean", "variance")
@@ -61,7 +61,7 @@ def structure(architecture: nn.Module) -> Structure:
     Raises:
       ValueError: If it contains an operation whose receptive field is not known.
     """
-    return _structure(architecture.clone(relu=jax.nn.relu))
+    return _structure(plain(architecture))
 
 
 @functools.cache

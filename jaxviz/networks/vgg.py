@@ -23,6 +23,9 @@ class VGG(nn.Module):
       batch_norm: Whether each convolution is followed by a normalization, with taps `bn1_1`, …
       classes: Outputs of the classifier; None leaves fc6 to fc8 away.
       pooling: "max", as trained, or "average", which Gatys et al. found to give smoother pictures.
+      borders: What the convolutions find outside: "zero", as trained, "reflect", "replicate", or "circular", so
+        that the opposite border follows.
+      first_borders: The same for conv1_1, where it differs; empty for `borders`.
       relu: The nonlinearity; its derivative rule may be any of `gradient_rules`.
       precision: A name in `PRECISIONS`.
     """
@@ -31,6 +34,8 @@ class VGG(nn.Module):
     batch_norm: bool = False
     classes: int | None = None
     pooling: str = "max"
+    borders: str = "zero"
+    first_borders: str = ""
     relu: Relu = jax.nn.relu
     precision: str = "float32"
 
@@ -45,7 +50,9 @@ class VGG(nn.Module):
         for stage, (depth, width) in enumerate(zip(self.depths, WIDTHS, strict=True), 1):
             for i in range(1, depth + 1):
                 name = f"{stage}_{i}"
-                x = taps[f"conv{name}"] = Conv(width, 3, 1, 1, self.precision, name=f"conv{name}")(x)
+                borders = self.borders if taps else self.first_borders or self.borders
+                conv = Conv(width, 3, 1, 1, self.precision, borders=borders, name=f"conv{name}")
+                x = taps[f"conv{name}"] = conv(x)
                 if self.batch_norm:
                     x = taps[f"bn{name}"] = BatchNorm(name=f"bn{name}")(x)
                 x = taps[f"relu{name}"] = self.relu(x)

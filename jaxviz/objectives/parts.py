@@ -27,7 +27,7 @@ class Part:
     inside: Mapping[str, Float[Array, "_ _"]]
     starts: Mapping[str, Int[Array, "2"]]
 
-    def window(self, layer: str, whole: Array, size: tuple[int, int]) -> Array:
+    def window(self, layer: str, whole: Array, size: tuple[int, ...]) -> Array:
         """Returns what of an array over the whole image's positions lies in the window, of `size`."""
         row, column = self.starts[layer]
         start = (row, column, *[jnp.zeros_like(row)] * (whole.ndim - 2))
