@@ -31,8 +31,9 @@ ALLOWED = {
     "batching": BASE | {"sharding"},
     "optimization": BASE | {"optimizers", "sharding"},
     "problem": BASE | SYMBOLS | {"networks"},
+    "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE | {"images", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
-    "techniques": BASE | SYMBOLS | {"networks", "problem", "optimization", "techniques"},
+    "techniques": BASE | SYMBOLS | {"networks", "problem", "tiling", "optimization", "techniques"},
 }
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -148,7 +149,9 @@ def tap_shapes(architecture: nn.Module, params: Params) -> dict[str, tuple[int, 
 
 def plain(architecture: nn.Module) -> nn.Module:
     """Returns an architecture with the usual derivative rule and borders, which decide no shape and no field."""
-    usual = {"borders": "zero", "first_borders": ""} if hasattr(architecture, "borders") else {}
+    usual: dict[str, Any] = {}
+    if hasattr(architecture, "borders"):
+        usual = {"borders": "zero", "first_borders": ""}
     return architecture.clone(relu=jax.nn.relu, **usual)
 
 

@@ -46,7 +46,7 @@ class VGG(nn.Module):
         """Returns all taps of a batch; those of the classifier only where `pool5` is 7×7, as for 224×224."""
         pool = POOLINGS[self.pooling]
         x = x.astype(PRECISIONS[self.precision][0])
-        taps = {}
+        taps: dict[str, Array] = {}
         for stage, (depth, width) in enumerate(zip(self.depths, WIDTHS, strict=True), 1):
             for i in range(1, depth + 1):
                 name = f"{stage}_{i}"

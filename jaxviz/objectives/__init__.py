@@ -6,7 +6,7 @@ with small names make them.
 
 from jaxviz.objectives.classes import CrossEntropy, Logit, Margin, cross_entropy, logit, margin
 from jaxviz.objectives.features import MatchFeatures, match_features
-from jaxviz.objectives.moments import gram_matrix
+from jaxviz.objectives.moments import Summary, gram_matrix, summarize
 from jaxviz.objectives.parts import Additive, Part
 from jaxviz.objectives.statistics import (
     MatchGram,
@@ -26,6 +26,7 @@ __all__ = [
     "MatchGram",
     "MatchMoments",
     "Part",
+    "Summary",
     "WeightedSum",
     "cross_entropy",
     "gram_matrix",
@@ -35,5 +36,6 @@ __all__ = [
     "match_gaussian",
     "match_gram",
     "match_moments",
+    "summarize",
     "weighted_sum",
 ]

@@ -10,10 +10,20 @@ from jaxtyping import Array, Float
 from jaxviz._checks import concrete, number
 from jaxviz._typing import Number, Scalar, Taps, static, symbol
 from jaxviz.objectives.matrices import EXACT, trace_of_root
-from jaxviz.objectives.moments import DIAGONAL, VARIANCE_FLOOR, pooled_grams, pooled_moments, products
+from jaxviz.objectives.moments import (
+    DIAGONAL,
+    VARIANCE_FLOOR,
+    Summary,
+    count,
+    pooled,
+    products,
+    spreads,
+    summarize,
+)
 from jaxviz.objectives.parts import Additive, Part, checked_weights, flat, position_weights, tap_of
 
 Guides = Mapping[str, Float[Array, "_ _"]]
+Exemplars = Taps | Summary | Sequence[Taps | Summary]
 
 
 @symbol
@@ -27,12 +37,12 @@ class MatchGram(Additive):
     def layer_sums(self, layer: str, tap: Array, part: Part | None) -> Any:
         """Returns the number of positions and the sum of products of channels."""
         counts = position_weights(layer, tap, _guide(self.guides, layer), part)
-        return _count(tap, counts), products(flat(tap), counts)
+        return count(tap, counts), products(flat(tap), counts)
 
     def layer_term(self, layer: str, sums: Any) -> Scalar:
         """Returns the weighted distance."""
-        count, products = sums
-        return self.weights[layer] * _gram_distance(products / count, self.targets[layer])
+        positions, total = sums
+        return self.weights[layer] * _gram_distance(total / positions, self.targets[layer])
 
 
 @symbol
@@ -55,15 +65,14 @@ class MatchMoments(Additive):
         shifted = flat(tap) - self.means[layer]
         weighted = shifted if counts is None else shifted * counts[:, None]
         if self.kind == "moments":
-            return _count(tap, counts), jnp.sum(weighted, 0), jnp.sum(weighted * shifted, 0)
-        return _count(tap, counts), jnp.sum(weighted, 0), products(shifted, counts)
+            return count(tap, counts), jnp.sum(weighted, 0), jnp.sum(weighted * shifted, 0)
+        return count(tap, counts), jnp.sum(weighted, 0), products(shifted, counts)
 
     def layer_term(self, layer: str, sums: Any) -> Scalar:
         """Returns the weighted distance."""
-        count, first, second = sums
-        shift = first / count
-        distance = DISTANCES[self.kind]
-        return self.weights[layer] * distance(shift, second / count, self.spreads[layer])
+        positions, first, second = sums
+        distance = DISTANCES[self.kind](first / positions, second / positions, self.spreads[layer])
+        return self.weights[layer] * distance
 
 
 def _gram_distance(gram: Array, target: Array) -> Scalar:
@@ -95,7 +104,7 @@ DISTANCES = {
 
 
 def match_gram(
-    target: Taps | Sequence[Taps],
+    target: Exemplars,
     *,
     weights: Mapping[str, Number],
     centered: bool = False,
@@ -116,7 +125,8 @@ def match_gram(
     of the weighted sum of the distances from each, at the price of one.
 
     Args:
-      target: Taps of the exemplar, or of several. Their spatial size may differ from later images'; `c` may not.
+      target: Taps of the exemplar, or its `Summary`, or several. Their spatial size may differ from later images';
+        `c` may not.
       weights: :math:`w_l` per layer, finite and at least 0. Layers absent here are ignored.
       centered: Whether the mean is subtracted from each channel first: the covariance is matched.
       shares: :math:`s_k`, at least 0; they are divided by their sum. None for equal ones.
@@ -149,12 +159,12 @@ def match_gram(
     """
     if centered:
         return _matched("covariance", target, weights, shares, guides)
-    checked, exemplars, parts = _checked(target, weights, shares)
-    return MatchGram(pooled_grams(exemplars, parts), checked, _checked_guides(guides, checked))
+    summary, checked = _summary(target, weights, shares)
+    return MatchGram(spreads(summary, "gram"), checked, _checked_guides(guides, checked))
 
 
 def match_moments(
-    target: Taps | Sequence[Taps],
+    target: Exemplars,
     *,
     weights: Mapping[str, Number],
     shares: Sequence[Number] | None = None,
@@ -181,7 +191,7 @@ def match_moments(
 
 
 def match_gaussian(
-    target: Taps | Sequence[Taps],
+    target: Exemplars,
     *,
     weights: Mapping[str, Number],
     shares: Sequence[Number] | None = None,
@@ -211,13 +221,15 @@ def match_gaussian(
 
 
 def _matched(kind: str, target: Any, weights: Any, shares: Any, guides: Guides | None) -> MatchMoments:
-    checked, exemplars, parts = _checked(target, weights, shares)
-    means, spreads = pooled_moments(exemplars, parts, kind)
-    return MatchMoments(means, spreads, checked, kind, _checked_guides(guides, checked))
+    summary, checked = _summary(target, weights, shares)
+    return MatchMoments(
+        summary.means, spreads(summary, kind), checked, kind, _checked_guides(guides, checked)
+    )
 
 
-def _checked(target: Any, weights: Any, shares: Any) -> tuple[dict[str, Array], list[Taps], Array]:
-    exemplars = [target] if isinstance(target, Mapping) else list(target)
+def _summary(target: Any, weights: Any, shares: Any) -> tuple[Summary, dict[str, Array]]:
+    """Returns the statistics of all exemplars at the layers that have weights, and the weights as scalars."""
+    exemplars = [target] if isinstance(target, Mapping | Summary) else list(target)
     if not exemplars:
         raise ValueError("target is empty; give the taps of at least one exemplar")
     given = [1.0] * len(exemplars) if shares is None else list(shares)
@@ -226,8 +238,17 @@ def _checked(target: Any, weights: Any, shares: Any) -> tuple[dict[str, Array], 
     parts = jnp.stack([number(share, f"share of exemplar {k}", 0) for k, share in enumerate(given)])
     if concrete(parts) and not np.any(np.asarray(parts)):
         raise ValueError("all shares are zero; give one above zero")
-    checked = checked_weights(weights, exemplars[0])
-    return checked, [{layer: tap_of(taps, layer) for layer in checked} for taps in exemplars], parts
+    first = exemplars[0]
+    checked = checked_weights(weights, first.means if isinstance(first, Summary) else first)
+    layers = tuple(checked)
+    return pooled([_at(exemplar, layers) for exemplar in exemplars], parts), checked
+
+
+def _at(exemplar: Taps | Summary, layers: tuple[str, ...]) -> Summary:
+    if not isinstance(exemplar, Summary):
+        return summarize({layer: tap_of(exemplar, layer) for layer in layers})
+    found = exemplar.means, exemplar.covariances
+    return Summary(*({layer: values[layer] for layer in layers} for values in found))
 
 
 def _checked_guides(guides: Guides | None, layers: Mapping[str, Any]) -> Guides | None:
@@ -243,8 +264,3 @@ def _checked_guides(guides: Guides | None, layers: Mapping[str, Any]) -> Guides 
 
 def _guide(guides: Guides | None, layer: str) -> Array | None:
     return None if guides is None else guides[layer]
-
-
-def _count(tap: Array, counts: Array | None) -> Scalar:
-    """Returns how many positions were summed, or how much they count together."""
-    return jnp.asarray(flat(tap).shape[0], jnp.float32) if counts is None else jnp.sum(counts)
