@@ -24,6 +24,22 @@ class TotalVariation:
 
 
 @symbol
+class NinePoint:
+    """Made by `nine_point`."""
+
+    weight: Array
+
+    def __call__(self, image: Image) -> Scalar:
+        """Returns the value for one image."""
+        padded = jnp.pad(jnp.asarray(image), ((1, 1), (1, 1), (0, 0)), mode="edge")
+        middle = padded[1:-1, 1:-1]
+        straight = jnp.mean((padded[1:-1, 2:] - middle) ** 2) + jnp.mean((padded[2:, 1:-1] - middle) ** 2)
+        falling = jnp.mean((padded[1:, 1:] - padded[:-1, :-1]) ** 2)
+        rising = jnp.mean((padded[1:, :-1] - padded[:-1, 1:]) ** 2)
+        return self.weight * 2 * (straight / 3 + (falling + rising) / 12)
+
+
+@symbol
 class AlphaNorm:
     """Made by `alpha_norm`."""
 
@@ -80,6 +96,32 @@ def total_variation(beta: Number = 2.0, *, weight: Number = 1.0) -> TotalVariati
       0.75
     """
     return TotalVariation(number(beta, "beta", 1), number(weight, "weight", 0))
+
+
+def nine_point(*, weight: Number = 1.0) -> NinePoint:
+    r"""Returns a prior: the mean squared difference of each pixel from its eight neighbors.
+
+    .. math:: R(x) = 2 w \left( \frac{\overline{d_\rightarrow^2} + \overline{d_\downarrow^2}}{3}
+              + \frac{\overline{d_\searrow^2} + \overline{d_\nearrow^2}}{12} \right)
+
+    with d the differences of neighbors in a direction, over an image whose border pixels are repeated once, and bars
+    for means over positions and channels. It treats slanted edges more like straight ones than `total_variation` does.
+
+    Args:
+      weight: w, at least 0, for pixels in [0, 1].
+
+    Raises:
+      ValueError: If `weight` is negative.
+
+    References:
+      Crowson. style-transfer-pytorch, github.com/crowsonkb/style-transfer-pytorch, class TVLoss.
+
+    Example:
+      >>> ramp = jnp.broadcast_to(jnp.array([0.0, 1.0, 1.0])[:, None, None], (3, 3, 3))
+      >>> round(float(nine_point()(ramp)), 4)  # 2 (3/9 / 3 + 8/16 / 12)
+      0.3056
+    """
+    return NinePoint(number(weight, "weight", 0))
 
 
 def alpha_norm(alpha: Number = 6.0, *, center: Number = 0.0, weight: Number = 1.0) -> AlphaNorm:

@@ -1,8 +1,9 @@
 """Φ_θ: convolutional networks as pure functions from one image to named taps."""
 
-from jaxviz.networks.network import Network, bordered, compiled_features, parameter_shapes, tap_shapes
+from jaxviz.networks.network import Network, compiled_features, parameter_shapes, tap_shapes
 from jaxviz.networks.preprocessing import Preprocessing
 from jaxviz.networks.table import NETWORKS, configured
+from jaxviz.networks.variants import bordered, pooled
 
 __all__ = [
     "NETWORKS",
@@ -12,5 +13,6 @@ __all__ = [
     "compiled_features",
     "configured",
     "parameter_shapes",
+    "pooled",
     "tap_shapes",
 ]

@@ -1,6 +1,5 @@
 """A network as the rest of the library sees it: a pure function from one image to named taps."""
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +11,6 @@ from jaxtyping import Array
 
 from jaxviz._checks import known
 from jaxviz._typing import Image, Params, Relu, Taps, static, symbol
-from jaxviz.networks.layers import BORDERS
 from jaxviz.networks.preprocessing import Preprocessing
 
 
@@ -91,35 +89,6 @@ class Network:
     def classes(self) -> int | None:
         """Number of classes, or None where there is no classifier."""
         return getattr(self.architecture, "classes", None)
-
-
-def bordered(network: Network, borders: str, first: str = "") -> Network:
-    """Returns a network whose convolutions find something else than zeros outside of their features.
-
-    Args:
-      network: A VGG.
-      borders: A key of `BORDERS`: "zero", "reflect", "replicate" or "circular".
-      first: The same for the first convolution, where it differs.
-
-    Raises:
-      KeyError: If there are no such borders.
-      ValueError: If the network has no choice of them.
-
-    Example:
-      >>> from jaxviz.networks import bordered
-      >>> wrapped = bordered(jaxviz.load("vgg16"), "circular")
-      >>> image = jax.random.uniform(jax.random.key(0), (16, 16, 3))
-      >>> rolled = jnp.roll(image, 5, axis=1)
-      >>> a, b = (wrapped.features(x, ["relu1_2"])["relu1_2"] for x in (image, rolled))
-      >>> bool(jnp.allclose(jnp.roll(a, 5, axis=1), b, atol=1e-3))
-      True
-    """
-    for name in (borders, first or borders):
-        known(name, BORDERS, "kind of borders")
-    if not hasattr(network.architecture, "borders"):
-        raise ValueError(f"{network.name or 'this network'} has no choice of borders; take a VGG")
-    architecture = network.architecture.clone(borders=borders, first_borders=first)
-    return dataclasses.replace(network, architecture=architecture)
 
 
 _IMAGE = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)

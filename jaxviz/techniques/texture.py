@@ -17,6 +17,7 @@ from jaxviz.objectives import match_gram
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer, lbfgs
 from jaxviz.problem import Problem
+from jaxviz.techniques.layers import layer_weights
 from jaxviz.techniques.registry import Family, Method, Option, Preset
 from jaxviz.techniques.solving import schedule_of
 
@@ -129,27 +130,6 @@ def synthesize(
     posed, start = problem(network, exemplar, preset=preset, **options)
     evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
     return minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
-
-
-def layer_weights(
-    network: Network, weights: Mapping[str, Number] | None, usual: Mapping[str, Number]
-) -> dict[str, Number]:
-    """Returns weights per layer, checked: each layer exists, and not all weights are zero.
-
-    None stands for the `usual` ones, of a preset.
-    """
-    if weights is None:
-        if missing := [layer for layer in usual if layer not in network.layers]:
-            raise KeyError(
-                f"{network.name or 'this network'} has no {', '.join(missing)}: the usual layers are VGG's; "
-                f"choose layers of this network, such as {', '.join(network.layers[:4])}"
-            )
-        return dict(usual)
-    for layer in weights:
-        known(layer, network.layers, f"layer of {network.name or 'this network'}")
-    if not any(isinstance(w, jax.core.Tracer) or float(w) != 0 for w in weights.values()):
-        raise ValueError("all layer weights are zero, so every picture is as good; give one above zero")
-    return dict(weights)
 
 
 def _checked_size(size: tuple[int, int] | int) -> tuple[int, int]:

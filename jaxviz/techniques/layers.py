@@ -1,0 +1,30 @@
+"""The layers of a network that a technique looks at, and their weights."""
+
+from collections.abc import Mapping
+
+import jax
+
+from jaxviz._checks import known
+from jaxviz._typing import Number
+from jaxviz.networks import Network
+
+
+def layer_weights(
+    network: Network, weights: Mapping[str, Number] | None, usual: Mapping[str, Number]
+) -> dict[str, Number]:
+    """Returns weights per layer, checked: each layer exists, and not all weights are zero.
+
+    None stands for the `usual` ones, of a preset.
+    """
+    if weights is None:
+        if missing := [layer for layer in usual if layer not in network.layers]:
+            raise KeyError(
+                f"{network.name or 'this network'} has no {', '.join(missing)}: the usual layers are VGG's; "
+                f"choose layers of this network, such as {', '.join(network.layers[:4])}"
+            )
+        return dict(usual)
+    for layer in weights:
+        known(layer, network.layers, f"layer of {network.name or 'this network'}")
+    if not any(isinstance(w, jax.core.Tracer) or float(w) != 0 for w in weights.values()):
+        raise ValueError("all layer weights are zero, so every picture is as good; give one above zero")
+    return dict(weights)
