@@ -19,6 +19,7 @@ SYMBOLS = {
 BASE = {"_typing", "_checks", "norms"}
 ALLOWED = {
     **dict.fromkeys(SYMBOLS, BASE),
+    "optimizers": BASE | {"optimizers"},
     "_typing": set(),
     "_checks": {"_typing"},
     "images": BASE,
