@@ -27,6 +27,8 @@ class LBFGSMemory:
     steps_dot_changes: Float[Array, "m m"]
     changes_dot_changes: Float[Array, "m m"]
     count: Int[Array, ""]
+    rejections: Int[Array, ""]
+    restarts: Int[Array, ""]
 
 
 @symbol
@@ -67,6 +69,8 @@ class LBFGS:
             steps_dot_changes=jnp.zeros((m, m), point.dtype),
             changes_dot_changes=jnp.zeros((m, m), point.dtype),
             count=jnp.zeros((), jnp.int32),
+            rejections=jnp.zeros((), jnp.int32),
+            restarts=jnp.zeros((), jnp.int32),
         )
 
     def step(
@@ -87,6 +91,10 @@ class LBFGS:
         finished = (length == 0) | (memory.scale < 2.0**-24)
         return project(unravel(trial)), memory, finished
 
+    def told(self, memory: LBFGSMemory) -> dict[str, Array]:
+        """Returns how many trial points were rejected, and how often that cleared the history."""
+        return {"rejections": memory.rejections, "restarts": memory.restarts}
+
     def _remember(self, memory, accepted, trial, loss, g) -> LBFGSMemory:
         m = self.memory
         step, change = trial - memory.point, g - memory.gradient
@@ -101,6 +109,8 @@ class LBFGS:
         with_step, with_change = _matmul(pairs, step), _matmul(pairs, change)
 
         hopeless = memory.scale <= SHRINK**2
+        # The start is no trial point.
+        rejected = ~accepted & jnp.isfinite(memory.loss)
 
         def replaced(matrix, row, column):
             updated = matrix.at[slot, :].set(row).at[:, slot].set(column)
@@ -115,6 +125,8 @@ class LBFGS:
             steps_dot_changes=replaced(memory.steps_dot_changes, with_step[m:], with_change[:m]),
             changes_dot_changes=replaced(memory.changes_dot_changes, with_change[m:], with_change[m:]),
             count=jnp.where(accepted, memory.count + stored, jnp.where(hopeless, 0, memory.count)),
+            rejections=memory.rejections + rejected,
+            restarts=memory.restarts + (rejected & hopeless & (memory.count > 0)),
         )
 
     def _inverse_hessian_times_gradient(self, memory) -> Float[Array, " n"]:
