@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxviz import sharding
 from jaxviz._typing import Key, Scalar, symbol
-from jaxviz.optimizers import Optimizer, lbfgs
+from jaxviz.optimizers import Answering, Optimizer, Telling, lbfgs
 
 TRACE = 1024
 CHUNK_SECONDS = 0.5
@@ -57,6 +57,7 @@ class State:
     losses: Float[Array, " trace"]
     evaluations: Int[Array, ""]
     done: Bool[Array, ""]
+    told: dict[str, Int[Array, ""]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +65,14 @@ class Solution:
     """What a run found.
 
     Attributes:
-      value: The point of lowest loss; the last one where the loss is random. In a batch, one for each image.
+      value: The point of lowest loss; the last one where the loss is random; the average of all where the
+        optimizer is `optimizers.averaged`. In a batch, one for each image.
       losses: Loss of every evaluation in order, rejected trial points included, [evaluations] or
         [batch, evaluations]; NaN after an image has finished early.
-      finite: Whether `value` and its loss are finite.
+      finite: Whether `value` and its loss are finite; of an average, whether any loss was.
       evaluations: Evaluations of value and gradient that were made, [] or [batch].
+      rejections: Points among them that L-BFGS rejected, [] or [batch]; 0 for an optimizer that rejects none.
+      restarts: How often that cleared the history of L-BFGS, [] or [batch].
       compile_seconds: Time until the compiled loop was ready.
       run_seconds: Time spent in it.
     """
@@ -77,6 +81,8 @@ class Solution:
     losses: np.ndarray
     finite: np.ndarray
     evaluations: np.ndarray
+    rejections: np.ndarray
+    restarts: np.ndarray
     compile_seconds: float = 0.0
     run_seconds: float = 0.0
 
@@ -100,16 +106,18 @@ class Interrupted(KeyboardInterrupt):
 def init(problem: Minimizable, z: Any, optimizer: Optimizer, key: Key) -> State:
     """Returns the state before the first evaluation, at `z` moved into the allowed set."""
     z = problem.project(z)
+    memory = optimizer.init(z)
     return State(
         z=z,
         optimizer=optimizer,
-        memory=optimizer.init(z),
+        memory=memory,
         key=key,
         best=z,
         best_loss=jnp.asarray(jnp.inf, jnp.float32),
         losses=jnp.zeros(TRACE, jnp.float32),
         evaluations=jnp.zeros((), jnp.int32),
         done=jnp.zeros((), bool),
+        told=_told(optimizer, memory),
     )
 
 
@@ -127,7 +135,9 @@ def advance(problem: Minimizable, state: State, n: Int[Array, ""] | int) -> Stat
         loss, gradient = jax.value_and_grad(problem.loss)(state.z, key)
         z, memory, finished = state.optimizer.step(state.memory, state.z, loss, gradient, problem.project)
         active = ~state.done
-        better = active & (jnp.isfinite(loss) if problem.random else loss < state.best_loss)
+        averages = isinstance(state.optimizer, Answering)
+        better = active & (jnp.isfinite(loss) if problem.random or averages else loss < state.best_loss)
+        found, moves = (state.optimizer.answer(memory), active) if averages else (state.z, better)
 
         def choose(condition, new, old):
             return jax.tree.map(lambda new, old: jnp.where(condition, new, old), new, old)
@@ -138,11 +148,12 @@ def advance(problem: Minimizable, state: State, n: Int[Array, ""] | int) -> Stat
             state,
             z=choose(active, z, state.z),
             memory=memory,
-            best=choose(better, state.z, state.best),
+            best=choose(moves, found, state.best),
             best_loss=jnp.where(better, loss, state.best_loss),
             losses=state.losses.at[i].set(jnp.where(active, loss, jnp.nan)),
             evaluations=state.evaluations + active,
             done=state.done | finished,
+            told=choose(active, _told(state.optimizer, memory), state.told),
         )
 
     return jax.lax.fori_loop(0, n, body, state)
@@ -229,6 +240,11 @@ def minimize(
     return solution
 
 
+def _told(optimizer: Optimizer, memory: Any) -> dict[str, Array]:
+    told = optimizer.told(memory) if isinstance(optimizer, Telling) else {}
+    return {name: told.get(name, jnp.zeros((), jnp.int32)) for name in ("rejections", "restarts")}
+
+
 def _solution(
     state: State, losses: Sequence[np.ndarray], compiling: float, running: float, kept: Any
 ) -> Solution:
@@ -244,6 +260,8 @@ def _solution(
         trace[..., : int(evaluations.max(initial=0))],
         np.asarray(finite),
         evaluations,
+        np.asarray(state.told["rejections"])[kept],
+        np.asarray(state.told["restarts"])[kept],
         compiling,
         running,
     )

@@ -104,8 +104,9 @@ def nine_point(*, weight: Number = 1.0) -> NinePoint:
     .. math:: R(x) = 2 w \left( \frac{\overline{d_\rightarrow^2} + \overline{d_\downarrow^2}}{3}
               + \frac{\overline{d_\searrow^2} + \overline{d_\nearrow^2}}{12} \right)
 
-    with d the differences of neighbors in a direction, over an image whose border pixels are repeated once, and bars
-    for means over positions and channels. It treats slanted edges more like straight ones than `total_variation` does.
+    with d the differences of neighbors in a direction, over an image whose border pixels are repeated once, and
+    bars for means over positions and channels. It treats slanted edges more like straight ones than
+    `total_variation` does.
 
     Args:
       weight: w, at least 0, for pixels in [0, 1].

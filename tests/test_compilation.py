@@ -189,6 +189,21 @@ def test_optimizers_numbers(vgg16, pictures):
     )
 
 
+@pytest.mark.parametrize("inside", [optimizers.adam, lambda rate: optimizers.lbfgs(3)])
+def test_an_average(vgg16, pictures, inside):
+    posed, start = jaxviz.inversion.problem(vgg16, pictures[0], layer="relu1_1")
+
+    def call(rate, decay, steps):
+        optimizer = optimizers.averaged(inside(rate), decay)
+        return jaxviz.minimize(posed, start, steps=steps, optimizer=optimizer).value
+
+    assert_compiles_once(
+        call,
+        zip(forms(0.02), forms(0.5), [2, 2, 2], strict=True),
+        zip(forms(0.25), forms(0.99), [3, 1, 4], strict=True),
+    )
+
+
 def test_a_batch(vgg16, pictures):
     def call(images, steps):
         posed = [jaxviz.inversion.problem(vgg16, image, layer="relu1_1") for image in images]

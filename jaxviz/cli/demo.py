@@ -47,7 +47,7 @@ def demo(
             break
         section = make()
         sections.append(section)
-        names = session.record.keys() & {"losses", "evaluations", "seconds"}
+        names = session.record.keys() & {"losses", "evaluations", "rejections", "restarts", "seconds"}
         run = {name: session.record.pop(name) for name in sorted(names)}
         session.record["sections"][section.title] = dict(section.facts) | run
         stem = section.title.lower().replace(" ", "-")
@@ -126,7 +126,7 @@ def _inversion(session: Session, network: jaxviz.Network, steps: int) -> Section
     return Section(
         "Feature inversion",
         *_source("inversion", "inversion"),
-        {"input": picture, "result": found, "loss": plots.loss_plot(solution.losses)},
+        {"input": picture, "result": found, "loss": _curve(solution)},
         {"network": network.name, "picture": CAT, "layer": "relu3_3", "PSNR, dB": psnr}
         | _run_facts(session, solution),
     )
@@ -142,7 +142,7 @@ def _texture(session: Session, network: jaxviz.Network, steps: int) -> Section:
     return Section(
         "Texture synthesis",
         *_source("texture", "texture"),
-        {"input": exemplar, "result": np.asarray(solution.value), "loss": plots.loss_plot(solution.losses)},
+        {"input": exemplar, "result": np.asarray(solution.value), "loss": _curve(solution)},
         {"network": network.name, "picture": "brick", "layers": texture.LAYERS}
         | _run_facts(session, solution),
     )
@@ -167,7 +167,7 @@ def _style(session: Session, network: jaxviz.Network, steps: int) -> Section:
     return Section(
         "Style transfer",
         *_source("style", "style"),
-        pictures | {"loss": plots.loss_plot(solution.losses)},
+        pictures | {"loss": _curve(solution)},
         facts | _run_facts(session, solution),
     )
 
@@ -175,6 +175,10 @@ def _style(session: Session, network: jaxviz.Network, steps: int) -> Section:
 def _source(family: str, method: str) -> tuple[str, str]:
     declared = FAMILIES[family].methods[method]
     return declared.equation, f"{declared.paper}."
+
+
+def _curve(solution: Solution) -> np.ndarray:
+    return plots.loss_plot(solution.losses, rejections=int(solution.rejections))
 
 
 def _seconds(session: Session) -> dict[str, Any]:

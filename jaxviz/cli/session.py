@@ -155,6 +155,8 @@ class Session:
             )
         self.record["losses"] = [float(loss) for loss in solution.losses]
         self.record["evaluations"] = int(solution.evaluations)
+        self.record["rejections"] = int(solution.rejections)
+        self.record["restarts"] = int(solution.restarts)
         self.record["seconds"] = {"compile": solution.compile_seconds, "run": solution.run_seconds}
         return solution
 

@@ -152,7 +152,8 @@ def _solved(session: Session, network: jaxviz.Network, *inputs: Any, **more: Any
         session.note(f"preset {given['preset']!r}: {preset.departures}; this ran on {network.name}")
     session.write(session.out, np.asarray(solution.value))
     if given["plot"] is not None:
-        session.write(given["plot"], plots.loss_plot(solution.losses) / np.float32(255))
+        plot = plots.loss_plot(solution.losses, rejections=int(solution.rejections))
+        session.write(given["plot"], plot / np.float32(255))
 
 
 def preset_record(choice: Choice, given: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,15 @@ def test_every_curve_of_losses_can_be_drawn(losses):
     assert (shown == 255).mean() > 0.5
 
 
+def test_plot_marks_what_was_rejected():
+    losses = np.array([4.0, 9.0, 1.0, np.nan, 3.0, 1.0])
+    plain, marked = plots.loss_plot(losses), plots.loss_plot(losses, rejections=3)
+    red = [(shown[..., 0].astype(int) - shown[..., 2] > 100).sum() for shown in (plain, marked)]
+    assert red[0] == 0 < red[1]
+    falling = losses[[0, 2, 5]]
+    np.testing.assert_array_equal(plots.loss_plot(falling), plots.loss_plot(falling, rejections=3))
+
+
 def test_plot_shows_its_title_and_its_curve():
     plain = plots.loss_plot(np.array([4.0, 1.0]))
     assert (plain != plots.loss_plot(np.array([4.0, 1.0]), title="texture")).any()

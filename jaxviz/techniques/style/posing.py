@@ -64,9 +64,9 @@ def problem(
     .. math:: E(x) = \alpha \sum_l \frac{w_l}{n_l} \lVert \phi_l(x) - \phi_l(p) \rVert^2
               + \beta \sum_l v_l \, d \left( \phi_l(x), \phi_l(a) \right) + \lambda \, TV(x)
 
-    with :math:`n_l` the elements of tap l, and d the distance that `style_loss` names. The features of several styles
-    are pooled by their shares, which for Gram matrices is their weighted average. With masks each style is compared
-    with its own region of the picture, :math:`\sum_k s_k \, d_k`.
+    with :math:`n_l` the elements of tap l, and d the distance that `style_loss` names. The features of several
+    styles are pooled by their shares, which for Gram matrices is their weighted average. With masks each style is
+    compared with its own region of the picture, :math:`\sum_k s_k \, d_k`.
 
     Args:
       network: Φ, whose taps are :math:`\phi_l`.
@@ -112,7 +112,7 @@ def problem(
         init=init,
     )
     known(values["style_loss"], LOSSES, "style loss")
-    content = checked_image(content, "content")
+    content = jnp.asarray(checked_image(content, "content"))
     pictures = _checked_styles(styles)
     alpha = number(values["content_weight"], "content_weight", 0)
     beta = number(values["style_weight"], "style_weight", 0)
@@ -125,7 +125,8 @@ def problem(
     matched = match_features(
         seen.features(content), weights=content_layers, reduction=values["content_reduction"]
     )
-    terms, names = [(alpha, matched)], ["content"]
+    terms: list[tuple[Array, Objective]] = [(alpha, matched)]
+    names = ["content"]
     summaries = [seen.summary(picture) for picture in pictures]
     loss = LOSSES[values["style_loss"]]
     if masks is None:

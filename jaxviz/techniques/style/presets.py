@@ -1,8 +1,8 @@
 """All that a paper, or a well-known program, fixes of style transfer, in the units of this library.
 
-`match_gram` takes Gram matrices per position and divides by 4 c²; what others divide by is in the weights here. With c
-channels, a mean squared error of Gram matrices per position with weight w is a weight of 4 w, and one of matrices
-that are divided by c too, of 4 w / c².
+`match_gram` takes Gram matrices per position and divides by 4 c²; what others divide by is in the weights here.
+With c channels, a mean squared error of Gram matrices per position with weight w is a weight of 4 w, and one of
+matrices that are divided by c too, of 4 w / c².
 """
 
 from jaxviz.optimizers import adam, averaged, lbfgs

@@ -1,137 +1,18 @@
-"""The algorithms that `optimization.minimize` can run: records whose numbers may vary without compiling.
+"""L-BFGS in compact form, with a safeguard that costs no evaluation."""
 
-An optimizer is a pytree with `init(z) -> memory` and
-`step(memory, z, loss, gradient, project) -> (next z, memory, finished)`: one evaluation in, one point out.
-"""
-
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxviz._checks import known, number
-from jaxviz._typing import Number, Scalar, static, symbol
-from jaxviz.norms import NORMS
+from jaxviz._typing import Scalar, static, symbol
 
 SHRINK = 0.25
 """Factor on L-BFGS's step at each rejection in a row."""
-
-
-@runtime_checkable
-class Optimizer(Protocol):
-    """What the loop needs of an algorithm."""
-
-    def init(self, z: Any) -> Any:
-        """Returns the memory before the first evaluation."""
-
-    def step(self, memory: Any, z: Any, loss: Scalar, gradient: Any, project: Callable[[Any], Any]) -> Any:
-        """Returns the next point, the memory, and whether nothing more can be gained."""
-
-
-@symbol
-class Optax:
-    """Any optax transformation, named by its kind; made by `from_optax`."""
-
-    numbers: Mapping[str, Array]
-    kind: Callable[..., optax.GradientTransformation] = static()
-    options: tuple[tuple[str, Any], ...] = static(default=())
-
-    def _transformation(self) -> optax.GradientTransformation:
-        return self.kind(**self.numbers, **dict(self.options))
-
-    def init(self, z: Any) -> Any:
-        """Returns the transformation's own state."""
-        return self._transformation().init(z)
-
-    def step(self, memory: Any, z: Any, loss: Scalar, gradient: Any, project: Callable[[Any], Any]) -> Any:
-        """Returns the updated and projected point; a non-finite loss ends the run."""
-        updates, memory = self._transformation().update(gradient, memory, z)
-        return project(optax.apply_updates(z, updates)), memory, ~jnp.isfinite(loss)
-
-
-def from_optax(kind: Callable[..., optax.GradientTransformation], **arguments: Any) -> Optax:
-    """Returns an optax transformation as an optimizer whose numbers may vary without compiling.
-
-    Args:
-      kind: The function that makes it, such as `optax.nadam`.
-      arguments: Its arguments. Numbers become float32 leaves; anything else (schedules, flags) is part of the
-        program, and a new one compiles anew.
-
-    Example:
-      >>> from_optax(optax.nadam, learning_rate=0.01, nesterov=True).options
-      (('nesterov', True),)
-    """
-    fixed = {k: v for k, v in arguments.items() if isinstance(v, bool | str | tuple | None) or callable(v)}
-    numbers = {k: number(v, k) for k, v in arguments.items() if k not in fixed}
-    return Optax(numbers, kind, tuple(sorted(fixed.items())))
-
-
-def adam(learning_rate: Number = 0.02, *, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8) -> Optax:
-    """Returns the Adam optimizer.
-
-    Args:
-      learning_rate: In the units of the unknowns: of [0, 1] for pixels.
-      b1: Decay of the mean of gradients, in [0, 1).
-      b2: Decay of the mean of their squares, in [0, 1).
-      eps: Added to the denominator.
-
-    References:
-      Kingma, Ba. Adam: A Method for Stochastic Optimization. ICLR 2015.
-    """
-    number(learning_rate, "learning_rate", 0)
-    return from_optax(optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
-
-
-@symbol
-class SteepestDescent:
-    """Steps of one length along the steepest direction of a norm; made by `steepest_descent`."""
-
-    step_size: Array
-    norm: str = static()
-
-    def init(self, z: Any) -> tuple[()]:
-        """Returns nothing: this algorithm has no memory."""
-        return ()
-
-    def step(self, memory: Any, z: Any, loss: Scalar, gradient: Any, project: Callable[[Any], Any]) -> Any:
-        """Returns the moved and projected point; finished where the loss is not finite or the gradient 0."""
-        g, unravel = ravel_pytree(gradient)
-        step = unravel(self.step_size * NORMS[self.norm].direction(g))
-        finished = ~jnp.isfinite(loss) | ~jnp.any(g != 0)
-        return project(jax.tree.map(jnp.subtract, z, step)), memory, finished
-
-
-def steepest_descent(step_size: Number, *, norm: str = "linf") -> SteepestDescent:
-    r"""Returns steepest descent in a norm: of all steps of length α the one that lowers the loss most.
-
-    .. math:: z_{k+1} = P_C \left( z_k - \alpha \, d_k \right), \quad
-              d_k = \mathrm{argmax}_{\lVert d \rVert_p \le 1} d \cdot \nabla L(z_k)
-
-    That is the sign of the gradient for the maximum norm, the gradient made of length 1 for the Euclidean one,
-    and the sign of its largest entry alone for the sum norm.
-
-    Args:
-      step_size: α, at least 0, in the units of the unknowns: of [0, 1] for pixels.
-      norm: "linf", "l2" or "l1".
-
-    Raises:
-      KeyError: If the norm is unknown.
-      ValueError: If `step_size` is negative.
-
-    References:
-      Boyd, Vandenberghe. Convex Optimization. Cambridge University Press 2004, section 9.4.
-
-    Example:
-      >>> rule = steepest_descent(0.5)
-      >>> rule.step((), jnp.zeros(2), jnp.float32(1), jnp.array([3.0, -0.1]), lambda z: z)[0].tolist()
-      [-0.5, 0.5]
-    """
-    return SteepestDescent(number(step_size, "step_size", 0), known(norm, NORMS, "norm"))
 
 
 @symbol
@@ -146,6 +27,8 @@ class LBFGSMemory:
     steps_dot_changes: Float[Array, "m m"]
     changes_dot_changes: Float[Array, "m m"]
     count: Int[Array, ""]
+    rejections: Int[Array, ""]
+    restarts: Int[Array, ""]
 
 
 @symbol
@@ -186,6 +69,8 @@ class LBFGS:
             steps_dot_changes=jnp.zeros((m, m), point.dtype),
             changes_dot_changes=jnp.zeros((m, m), point.dtype),
             count=jnp.zeros((), jnp.int32),
+            rejections=jnp.zeros((), jnp.int32),
+            restarts=jnp.zeros((), jnp.int32),
         )
 
     def step(
@@ -206,6 +91,10 @@ class LBFGS:
         finished = (length == 0) | (memory.scale < 2.0**-24)
         return project(unravel(trial)), memory, finished
 
+    def told(self, memory: LBFGSMemory) -> dict[str, Array]:
+        """Returns how many trial points were rejected, and how often that cleared the history."""
+        return {"rejections": memory.rejections, "restarts": memory.restarts}
+
     def _remember(self, memory, accepted, trial, loss, g) -> LBFGSMemory:
         m = self.memory
         step, change = trial - memory.point, g - memory.gradient
@@ -220,6 +109,8 @@ class LBFGS:
         with_step, with_change = _matmul(pairs, step), _matmul(pairs, change)
 
         hopeless = memory.scale <= SHRINK**2
+        # The start is no trial point.
+        rejected = ~accepted & jnp.isfinite(memory.loss)
 
         def replaced(matrix, row, column):
             updated = matrix.at[slot, :].set(row).at[:, slot].set(column)
@@ -234,6 +125,8 @@ class LBFGS:
             steps_dot_changes=replaced(memory.steps_dot_changes, with_step[m:], with_change[:m]),
             changes_dot_changes=replaced(memory.changes_dot_changes, with_change[m:], with_change[m:]),
             count=jnp.where(accepted, memory.count + stored, jnp.where(hopeless, 0, memory.count)),
+            rejections=memory.rejections + rejected,
+            restarts=memory.restarts + (rejected & hopeless & (memory.count > 0)),
         )
 
     def _inverse_hessian_times_gradient(self, memory) -> Float[Array, " n"]:
