@@ -21,6 +21,7 @@ ALLOWED = {
     **dict.fromkeys(SYMBOLS, BASE),
     "_typing": set(),
     "_checks": {"_typing"},
+    "colors": BASE | {"colors"},
     "images": BASE,
     "norms": {"_typing"},
     "networks": BASE | {"networks"},
@@ -32,7 +33,7 @@ ALLOWED = {
     "optimization": BASE | {"optimizers", "sharding"},
     "problem": BASE | SYMBOLS | {"networks"},
     "jobs": BASE | {"images", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
-    "techniques": BASE | SYMBOLS | {"networks", "problem", "optimization", "techniques"},
+    "techniques": BASE | SYMBOLS | {"colors", "networks", "problem", "optimization", "techniques"},
 }
 
 
