@@ -1,7 +1,8 @@
 """Style transfer: the content of one picture with the textures of others."""
 
+from jaxviz.techniques.losses import LOSSES
 from jaxviz.techniques.registry import Family, Method, Option
-from jaxviz.techniques.style.posing import LOSSES, STARTS, problem
+from jaxviz.techniques.style.posing import STARTS, problem
 from jaxviz.techniques.style.presets import PAPER, PRESETS, STYLE_LAYERS
 from jaxviz.techniques.style.transfer import schedule, transfer
 

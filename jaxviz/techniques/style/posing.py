@@ -4,7 +4,7 @@ r"""The problem of style transfer, made of symbols.
           + \beta \sum_l v_l \, d \left( \phi_l(x), \phi_l(a) \right) + \lambda \, TV(x)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,24 +18,16 @@ from jaxviz.networks import Network, bordered, compiled_features, pooled
 from jaxviz.objectives import (
     Summary,
     match_features,
-    match_gaussian,
-    match_gram,
-    match_moments,
     summarize,
     weighted_sum,
 )
 from jaxviz.problem import Problem
 from jaxviz.techniques.layers import layer_weights
+from jaxviz.techniques.losses import LOSSES, checked_shares
 from jaxviz.techniques.style import guides
 from jaxviz.techniques.style.presets import PRESETS
 from jaxviz.tiling import Tiled
 
-LOSSES: dict[str, Callable[..., Objective]] = {
-    "gram": match_gram,
-    "covariance": lambda *target, **more: match_gram(*target, centered=True, **more),
-    "moments": match_moments,
-    "wasserstein": match_gaussian,
-}
 STARTS = ("content", "noise", "statistics")
 MEAN_COLOR = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 
@@ -133,7 +125,7 @@ def problem(
         terms.append((beta, loss(summaries, weights=style_layers, shares=shares)))
         names.append("style")
     else:
-        parts = _checked_shares(shares, len(pictures))
+        parts = checked_shares(shares, len(pictures), "style")
         regions = guides.checked(masks, len(pictures), content.shape[:2])
         shapes = seen.shapes(content, tuple(style_layers))
         for k, (summary, region) in enumerate(zip(summaries, regions, strict=True)):
@@ -201,16 +193,6 @@ def _checked_styles(styles: Any) -> list[Array]:
     return [jnp.asarray(checked_image(style, f"style {i}")) for i, style in enumerate(styles)]
 
 
-def _checked_shares(shares: Sequence[Number] | None, count: int) -> Array:
-    given = [1.0] * count if shares is None else list(shares)
-    if len(given) != count:
-        raise ValueError(f"there are {len(given)} shares for {count} styles")
-    parts = jnp.stack([number(share, f"share of style {k}", 0) for k, share in enumerate(given)])
-    if concrete(parts) and not float(parts.sum()):
-        raise ValueError("all shares are zero; give one above zero")
-    return parts / parts.sum()
-
-
 def _start(
     content: Array, styles: list[Array], shares: Any, values: Mapping[str, Any], key: Key | None
 ) -> Array:
@@ -229,7 +211,7 @@ def _start(
         from_content = values["noise_center"] == "content"
         center = jnp.asarray(content).mean((0, 1)) if from_content else jnp.asarray(MEAN_COLOR, jnp.float32)
         return center + values["noise_deviation"] * noise
-    weights = _checked_shares(shares, len(styles))
+    weights = checked_shares(shares, len(styles), "style")
     means = jnp.stack([style.mean((0, 1)) for style in styles])
     mean = weights @ means
     apart = [(style - mean).reshape(-1, 3) for style in styles]
