@@ -6,7 +6,7 @@ import jax
 
 from jaxviz._checks import known
 from jaxviz._typing import Number
-from jaxviz.networks import Network
+from jaxviz.networks import Network, pooled
 
 
 def layer_weights(
@@ -28,3 +28,10 @@ def layer_weights(
     if not any(isinstance(w, jax.core.Tracer) or float(w) != 0 for w in weights.values()):
         raise ValueError("all layer weights are zero, so every picture is as good; give one above zero")
     return dict(weights)
+
+
+def with_pooling(network: Network, pooling: str | None) -> Network:
+    """Returns the network with a pooling, itself where it has that, or none is asked for."""
+    if pooling is None or getattr(network.architecture, "pooling", pooling) == pooling:
+        return network
+    return pooled(network, pooling)

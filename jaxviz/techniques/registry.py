@@ -12,7 +12,19 @@ from typing import Any
 from jaxviz._checks import known
 from jaxviz.optimizers import Optimizer
 
-KINDS = ("number", "fraction", "integer", "class", "layer", "layers", "choice", "size", "start")
+KINDS = (
+    "number",
+    "numbers",
+    "fraction",
+    "integer",
+    "flag",
+    "class",
+    "layer",
+    "layers",
+    "choice",
+    "size",
+    "start",
+)
 """What an option may be: "fraction" can be written 8/255, "class" is an index or a label, "layers" have weights."""
 RESULTS = ("map", "image", "kernels", "activations", "field")
 
@@ -177,7 +189,7 @@ class Family:
         """
         chosen, found = self.method(method), {}
         for option, value in given.items():
-            if value is None or value == []:
+            if value is None or value is False or value == []:
                 continue
             if option not in chosen.options:
                 owners = [name for name, other in self.methods.items() if option in other.options]

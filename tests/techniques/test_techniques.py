@@ -170,7 +170,7 @@ class TestErrors:
             inversion.invert(vgg16, image, layer="relu3_3", preset="fast")
         with pytest.raises(KeyError, match="no layer of vgg16 is named 'fire2'"):
             texture.synthesize(vgg16, image, weights={"fire2": 1})
-        with pytest.raises(KeyError, match="no kind of Gram matrix is named 'correlation'"):
+        with pytest.raises(KeyError, match="no texture loss is named 'correlation'"):
             texture.synthesize(vgg16, image, kind="correlation")
         with pytest.raises(KeyError, match="no style loss is named 'histogram'"):
             style.transfer(vgg16, image, [image], style_loss="histogram")

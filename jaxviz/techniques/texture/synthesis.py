@@ -1,0 +1,108 @@
+"""Texture synthesis, from pictures to a picture."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxviz._typing import AnyImage, Array, Number
+from jaxviz.colors import match_histogram
+from jaxviz.networks import Network
+from jaxviz.optimization import Interrupted, Solution, minimize
+from jaxviz.optimizers import Optimizer
+from jaxviz.techniques.losses import checked_shares
+from jaxviz.techniques.solving import schedule_of
+from jaxviz.techniques.texture.posing import checked_exemplars, chosen_layers, problem
+from jaxviz.techniques.texture.presets import PRESETS
+
+schedule = schedule_of(PRESETS)
+
+
+def synthesize(
+    network: Network,
+    exemplar: AnyImage | Sequence[AnyImage],
+    *,
+    preset: str = "default",
+    steps: int | None = None,
+    optimizer: Optimizer | None = None,
+    on_chunk: Callable[[Solution], None] | None = None,
+    **options: Any,
+) -> Solution:
+    """Returns a texture like an exemplar; its `value` is the image, [height, width, 3], in [0, 1].
+
+    Args:
+      network: Φ.
+      exemplar: y, RGB, float32, [h, w, 3], in [0, 1]; or several.
+      preset: "default" or "paper". With "paper" the result gets the exemplar's histogram of each channel; of
+        several exemplars one between theirs, :math:`\\sum_k s_k F_k^{-1}`, with F the distribution of a channel and
+        s the shares. The losses are those before.
+      steps: Evaluations; None for the preset's 300 or 2000.
+      optimizer: None for the preset's L-BFGS.
+      on_chunk: As for `minimize`.
+      options: As for `problem`.
+
+    Raises:
+      KeyError, ValueError, Interrupted: As `problem` and `minimize` do.
+
+    Example:
+      >>> network = jaxviz.load("vgg16")
+      >>> exemplar = jnp.full((32, 32, 3), 0.5)
+      >>> jaxviz.texture.synthesize(network, exemplar, size=(32, 48), steps=1).value.shape
+      (32, 48, 3)
+    """
+    posed, start = problem(network, exemplar, preset=preset, **options)
+    evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
+    shares = options.get("shares")
+    try:
+        found = minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
+    except Interrupted as interruption:
+        raise Interrupted(_colored(interruption.solution, exemplar, shares, preset)) from None
+    return _colored(found, exemplar, shares, preset)
+
+
+def strip(
+    network: Network,
+    exemplar: AnyImage | Sequence[AnyImage],
+    *,
+    layers: Sequence[str] | None = None,
+    on_chunk: Callable[[str, Solution], None] | None = None,
+    **options: Any,
+) -> dict[str, Solution]:
+    """Returns a texture for each layer: of the statistics up to it, more of the exemplar with each [1, figure 2].
+
+    Args:
+      network: Φ.
+      exemplar: As for `synthesize`.
+      layers: Of those that count, in this order; None for all of them.
+      on_chunk: Called about twice a second with the layer and the solution so far.
+      options: As for `synthesize`, all but `up_to`.
+
+    Raises:
+      KeyError, ValueError, Interrupted: As `synthesize` does.
+
+    References:
+      [1] Gatys, Ecker, Bethge. Texture Synthesis Using Convolutional Neural Networks. NeurIPS 2015.
+
+    Example:
+      >>> exemplar = jnp.full((32, 32, 3), 0.5)
+      >>> found = jaxviz.texture.strip(jaxviz.load("vgg16"), exemplar, layers=["relu1_1", "pool1"], steps=1)
+      >>> {layer: solution.value.shape for layer, solution in found.items()}
+      {'relu1_1': (32, 32, 3), 'pool1': (32, 32, 3)}
+    """
+    chosen = chosen_layers(network, options.get("weights"), None, options.get("preset", "default"))
+    found = {}
+    for layer in [layer for layer in network.layers if layer in chosen] if layers is None else layers:
+        told = None if on_chunk is None else lambda solution, layer=layer: on_chunk(layer, solution)
+        found[layer] = synthesize(network, exemplar, up_to=layer, on_chunk=told, **options)
+    return found
+
+
+def _colored(
+    found: Solution, exemplar: AnyImage | Sequence[AnyImage], shares: Sequence[Number] | None, preset: str
+) -> Solution:
+    if PRESETS[preset].values["histogram"] == "as found" or not found.finite:
+        return found
+    pictures = checked_exemplars(exemplar)
+    parts = checked_shares(shares, len(pictures), "exemplar")
+    matched: list[Array] = [match_histogram(found.value, picture) for picture in pictures]
+    value = sum(part * picture for part, picture in zip(parts, matched, strict=True))
+    return dataclasses.replace(found, value=value if len(matched) > 1 else matched[0])
