@@ -6,6 +6,7 @@ Every technique is one equation with different symbols filled in, compiled by JA
 """
 
 from jaxviz import (
+    colors,
     constraints,
     gradient_rules,
     images,
@@ -36,6 +37,7 @@ __all__ = [
     "attacks",
     "batched",
     "chunk_size",
+    "colors",
     "constraints",
     "features",
     "gradient_rules",

@@ -3,12 +3,12 @@ import inspect
 import pytest
 
 import jaxviz
-from jaxviz import constraints, objectives, optimizers, parameterizations, priors
+from jaxviz import colors, constraints, objectives, optimizers, parameterizations, priors
 from jaxviz.norms import NORMS
 from jaxviz.techniques import FAMILIES
 
 TECHNIQUES = [getattr(jaxviz, name) for name in FAMILIES]
-SYMBOLS = [constraints, objectives, optimizers, parameterizations, priors]
+SYMBOLS = [colors, constraints, objectives, optimizers, parameterizations, priors]
 IMAGES = {"image", "content", "exemplar"}
 
 

@@ -21,6 +21,7 @@ ALLOWED = {
     **{symbol: BASE | {symbol} for symbol in SYMBOLS},
     "_typing": set(),
     "_checks": {"_typing"},
+    "colors": BASE | {"colors"},
     "images": BASE,
     "norms": {"_typing"},
     "networks": BASE | {"networks"},
@@ -33,7 +34,7 @@ ALLOWED = {
     "problem": BASE | SYMBOLS | {"networks"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE | {"images", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
-    "techniques": BASE | SYMBOLS | {"networks", "problem", "tiling", "optimization", "techniques"},
+    "techniques": BASE | SYMBOLS | {"colors", "networks", "problem", "tiling", "optimization", "techniques"},
 }
 
 

@@ -1,1 +1,1 @@
-"""What results look like: maps, sheets, plots and the page of a run, as arrays and files, on the host."""
+"""What results look like: maps, sheets, grids, plots, films and pages, as arrays and files, on the host."""
