@@ -15,6 +15,7 @@ from jaxviz import (
     optimizers,
     parameterizations,
     priors,
+    snapshots,
 )
 from jaxviz.batching import batched, chunk_size
 from jaxviz.checkpoints import WeightsError
@@ -52,6 +53,7 @@ __all__ = [
     "parameterizations",
     "priors",
     "saliency",
+    "snapshots",
     "stack",
     "style",
     "texture",

@@ -30,10 +30,12 @@ ALLOWED = {
     "drawing": BASE | {"images", "drawing"},
     "sharding": BASE,
     "batching": BASE | {"sharding"},
-    "optimization": BASE | {"optimizers", "sharding"},
+    "solution": set(),
+    "optimization": BASE | {"optimizers", "sharding", "solution"},
+    "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
     "jobs": BASE | {"images", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
-    "techniques": BASE | SYMBOLS | {"networks", "problem", "optimization", "techniques"},
+    "techniques": BASE | SYMBOLS | {"networks", "problem", "optimization", "snapshots", "techniques"},
 }
 
 
