@@ -30,11 +30,15 @@ ALLOWED = {
     "drawing": BASE | {"images", "drawing"},
     "sharding": BASE,
     "batching": BASE | {"sharding"},
-    "optimization": BASE | {"optimizers", "sharding"},
+    "solution": set(),
+    "optimization": BASE | {"optimizers", "sharding", "solution"},
+    "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE | {"images", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
-    "techniques": BASE | SYMBOLS | {"colors", "networks", "problem", "tiling", "optimization", "techniques"},
+    "techniques": BASE
+    | SYMBOLS
+    | {"colors", "images", "networks", "problem", "tiling", "optimization", "solution", "snapshots", "techniques"},
 }
 
 
