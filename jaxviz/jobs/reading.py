@@ -26,7 +26,7 @@ class Loaded:
     Attributes:
       index: Its place in the source.
       item: Its name and label.
-      pixels: [h, w, 3], in [0, 1]; None where it could not be read.
+      pixels: [h, w, 3], in [0, 1] or bytes; None where it could not be read.
       failure: Why it could not; empty where it could.
     """
 

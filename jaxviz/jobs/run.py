@@ -15,6 +15,7 @@ from jaxviz import images
 from jaxviz.jobs import shards
 from jaxviz.jobs.manifest import Manifest, RunError
 from jaxviz.jobs.reading import Loaded, ahead, grain_module, read
+from jaxviz.jobs.sizes import stack
 from jaxviz.jobs.sources import Source, open_source
 from jaxviz.jobs.tasks import Result, Task
 
@@ -232,7 +233,7 @@ def _batches(task: Task, source: Source, numbers: Sequence[int], shard: int, how
 
 
 def _stacked(shard: int, gathered: Sequence[Loaded]) -> _Batch:
-    pixels = np.stack([loaded.pixels for loaded in gathered if loaded.pixels is not None])
+    pixels = stack([loaded.pixels for loaded in gathered if loaded.pixels is not None])
     return _Batch(shard, [dataclasses.replace(loaded, pixels=None) for loaded in gathered], pixels)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxviz import images
 from jaxviz._checks import nearest
-from jaxviz.images import Picture, PictureError
+from jaxviz.images import PictureError, Pixels
 from jaxviz.jobs.sources import Item, described
 
 VARIABLE = "TFDS_DATA_DIR"
@@ -68,7 +68,7 @@ class _Example:
         return example
 
 
-def _read(example: _Example, key: str, where: str, max_pixels: int) -> Picture:
+def _read(example: _Example, key: str, where: str, max_pixels: int) -> Pixels:
     try:
         pixels = np.asarray(example.take()[key])
     except Exception as error:  # decoders and record readers raise many kinds
@@ -78,10 +78,10 @@ def _read(example: _Example, key: str, where: str, max_pixels: int) -> Picture:
             f"{where} holds {pixels.dtype}{list(pixels.shape)}; expected bytes [h, w, 1, 3 or 4]"
         )
     images.check_pixels(Path(where), pixels.shape[0], pixels.shape[1], max_pixels)
-    values = pixels.astype(np.float32) / 255
     if pixels.shape[2] == 4:
+        values = images.to_floats(pixels)
         return values[..., :3] * values[..., 3:] + (1 - values[..., 3:])
-    return np.repeat(values, 3 // pixels.shape[2], axis=2)
+    return pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
 
 
 def open_examples(text: str) -> Examples:

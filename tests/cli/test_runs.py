@@ -170,6 +170,7 @@ def test_a_thousand_classes_on_five_hundred_photographs(data, tmp_path, squeezen
     from pathlib import Path
 
     from jaxviz import jobs
+    from jaxviz.jobs import sizes
     from jaxviz.jobs.tasks.classes import logits
 
     root = Path(data) / "images" / "imagenet500"
@@ -177,7 +178,7 @@ def test_a_thousand_classes_on_five_hundred_photographs(data, tmp_path, squeezen
         lines = [f"{root / row['file']}\t{row['class_index']}\n" for row in csv.DictReader(file)]
     (tmp_path / "list.txt").write_text("".join(lines))
     task, source = jobs.classify(squeezenet), jobs.open_source(tmp_path / "list.txt")
-    pixels = np.stack([task.sizing(source[i].read(10**8)) for i in range(len(source))])
+    pixels = sizes.stack([task.sizing(source[i].read(10**8)) for i in range(len(source))])
     bare = jaxviz.batched(logits, in_axes=(None, 0, 0, None))
     bare(squeezenet, pixels[:16], np.zeros(16, np.int32), {})
     ratios = []
@@ -190,5 +191,6 @@ def test_a_thousand_classes_on_five_hundred_photographs(data, tmp_path, squeezen
     right = [row["correct"] for row in rows(tmp_path / "run0")]
     assert len(right) == 500
     assert 100 * np.mean(right) == pytest.approx(59.0, abs=0.6)
-    # 0.9 is wanted. On two cores, which the network keeps busy, decoding alone costs a twelfth: 0.87 was measured.
-    assert statistics.median(ratios) > 0.75
+    # 0.9 is wanted. On two cores, which the network keeps busy, decoding costs a part of what the network does:
+    # between others' work medians of 0.95 were measured, and no quiet machine has been at hand to trust them.
+    assert statistics.median(ratios) > 0.8
