@@ -33,6 +33,7 @@ class How:
     mesh: Mesh | None
     workers: int | None
     max_pixels: int
+    sizes: dict[tuple[int, ...], int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("batch", "workers", "max_pixels"):
@@ -42,9 +43,11 @@ class How:
 
     def at_once(self, task: Task, shape: tuple[int, ...]) -> int:
         """Returns how many pictures of a shape one call of the task gets."""
-        if self.batch is None:
-            return task.at_once(shape, self.memory, self.mesh)
-        return self.batch * (1 if self.mesh is None else self.mesh.size)
+        if self.batch is not None:
+            return self.batch * (1 if self.mesh is None else self.mesh.size)
+        if shape not in self.sizes:
+            self.sizes[shape] = task.at_once(shape, self.memory, self.mesh)
+        return self.sizes[shape]
 
     def settings(self) -> dict[str, Any]:
         """Returns what of it decides the last bits of results."""
@@ -213,7 +216,6 @@ def _batches(task: Task, source: Source, numbers: Sequence[int], shard: int, how
     """
     wanted = [i for k in numbers for i in range(k * shard, min((k + 1) * shard, len(source)))]
     stream = read(source, wanted, task.sizing, max_pixels=how.max_pixels, workers=how.workers)
-    sizes: dict[tuple[int, ...], int] = {}
     for k in numbers:
         waiting: dict[tuple[int, ...], list[Loaded]] = {}
         for _ in range(k * shard, min((k + 1) * shard, len(source))):
@@ -222,10 +224,8 @@ def _batches(task: Task, source: Source, numbers: Sequence[int], shard: int, how
                 yield _Batch(k, [loaded], None)
                 continue
             shape = loaded.pixels.shape
-            if shape not in sizes:
-                sizes[shape] = how.at_once(task, shape)
             waiting.setdefault(shape, []).append(loaded)
-            if len(waiting[shape]) == sizes[shape]:
+            if len(waiting[shape]) == how.at_once(task, shape):
                 yield _stacked(k, waiting.pop(shape))
         for gathered in waiting.values():
             yield _stacked(k, gathered)
