@@ -14,7 +14,7 @@ import jaxviz
 from jaxviz import images
 from jaxviz.jobs import shards
 from jaxviz.jobs.manifest import Manifest, RunError
-from jaxviz.jobs.reading import Loaded, ahead, grain_module, read
+from jaxviz.jobs.reading import Loaded, Reader, ahead, grain_module, read
 from jaxviz.jobs.sizes import stack
 from jaxviz.jobs.sources import Source, open_source
 from jaxviz.jobs.tasks import Result, Task
@@ -142,6 +142,8 @@ def run(
     manifest = Manifest({**task.settings, **how.settings()}, pictures.describe(), shard, jaxviz.__version__)
     began = time.perf_counter()
     manifest.check(folder)  # before the lock too, whose file has no place in a folder that is no run
+    if memory is not None and batch is None and not manifest.is_in(folder):
+        _check_memory(task, pictures, how)
     with _held(folder):
         manifest.check(folder)
         shards.clean(folder)
@@ -180,6 +182,15 @@ def iterate(
     counter = _Counter(len(pictures), 0, None)
     for _, outcomes in _shards(task, pictures, every, SHARD, how, counter):
         yield from outcomes
+
+
+def _check_memory(task: Task, source: Source, how: How) -> None:
+    """Raises ValueError where the first picture that can be read needs more than the budget, before any file."""
+    reader = Reader(source, task.sizing, how.max_pixels)
+    for index in range(len(source)):
+        if (pixels := reader(index).pixels) is not None:
+            how.at_once(task, pixels.shape)
+            return
 
 
 class _Counter:

@@ -119,6 +119,8 @@ def test_a_picture_that_was_much_enlarged_is_told(command, tmp_path):
         ("classify many --batch 0", 2, ("--batch", "1")),
         ("classify many --memory lots", 2, ("memory is 'lots'", "4GB")),
         ("classify many --memory 1KB", 2, ("one image needs", "give more")),
+        ("invert many --size 64 --layer relu1_1 --memory 1KB", 2, ("one image needs", "give more")),
+        ("attack many --size 64 --method ifgsm --memory 1KB", 2, ("one image needs", "give more")),
         ("classify many --devices 4096", 2, ("devices is 4096", "there")),
         ("classify many --devices none", 2, ("devices is 'none'",)),
         ("classify many --network vgg16", 2, ("vgg16 has no classifier",)),
@@ -148,6 +150,7 @@ def test_bad_lines_leave_one_line_and_no_files(command, folder, tmp_path, line, 
     for word in words:
         assert word in outcome.stderr
     made = set(os.listdir(tmp_path)) - set(before)
+    assert not made or "--memory" not in line
     assert made <= {"run"}
     assert not made or not list((tmp_path / "run").glob("*.parquet"))
 
