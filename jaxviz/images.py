@@ -67,7 +67,7 @@ def decode(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
         return _read_array(path, max_pixels)
     try:
         # Not by its path: Pillow maps such files into memory, and turns grey TIFFs wrongly then.
-        with _quiet, path.open("rb") as stream, PillowImage.open(stream) as file:
+        with quiet, path.open("rb") as stream, PillowImage.open(stream) as file:
             check_pixels(path, file.height, file.width, max_pixels)
             file.load()
             inverted = _is_inverted(file)
@@ -112,12 +112,12 @@ class _Quiet:
                 self.undo.close()
 
 
-_quiet = _Quiet()
+quiet = _Quiet()
 
 
 def _read_array(path: Path, max_pixels: int) -> Picture:
     try:
-        with _quiet:  # of headers that are old or strange
+        with quiet:  # of headers that are old or strange
             values = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a damaged header makes NumPy's parser raise many kinds
         reason = " ".join(str(error).split())[:120]

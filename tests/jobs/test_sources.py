@@ -152,6 +152,20 @@ def test_the_data_set_is_as_the_script_draws_it(drawn):
     assert sum(path.stat().st_size for path in (DATA / "drawn").rglob("*") if path.is_file()) < 200_000
 
 
+def test_pictures_over_the_limit_are_refused_before_they_are_decoded(drawn):
+    source = jobs.open_source("tfds:drawn")
+    source.decode = lambda encoded: pytest.fail("it is decoded")
+    with pytest.raises(PictureError, match=r"over the limit of 10; .*--max-pixels"):
+        source[0].read(10)
+
+
+def test_a_bad_slice_is_told_as_one(drawn):
+    for split in ("test[:x]", "test[5", "test[:500%]"):
+        with pytest.raises(PictureError, match=r"write a slice such as test\[:100\]") as told:
+            jobs.open_source(f"tfds:drawn:{split}")
+        assert "prepare" not in str(told.value)
+
+
 class Watched:
     """A data set whose records are seen to die, and of which one may be torn."""
 
