@@ -180,7 +180,7 @@ def minimize(
         raise ValueError(
             "mesh is given without batch_axes; one problem runs on one device, `stack` makes a batch"
         )
-    start, run = _compiled(*_hashable(batch_axes), key.ndim > 0, mesh)
+    start, run = programs(batch_axes, key.ndim > 0, mesh)
     if state is None:
         losses, now = [none], start(problem, z, optimizer, key)
     else:
@@ -291,15 +291,16 @@ def _own(leaf: Array, kept: Any) -> Array:
     return jnp.array(leaf, copy=True)
 
 
-def _hashable(axes: Any) -> tuple[Any, Any]:
-    leaves, structure = jax.tree.flatten(axes, is_leaf=lambda leaf: leaf is None)
-    return tuple(leaves), structure
+def programs(batch_axes: Any, own_keys: bool, mesh: Mesh | None) -> tuple[Any, Any]:
+    """Returns the compiled programs that make the first state and advance it, as `minimize` uses them."""
+    leaves, structure = jax.tree.flatten(batch_axes, is_leaf=lambda leaf: leaf is None)
+    return _compiled(tuple(leaves), structure, own_keys, mesh)
 
 
 @functools.cache
 def _compiled(
     leaves: tuple[int | None, ...], structure: Any, own_keys: bool, mesh: Mesh | None
-) -> tuple[Callable, Callable]:
+) -> tuple[Any, Any]:
     axes = jax.tree.unflatten(structure, leaves)
     begin, run = init, advance
     if axes is not None:
@@ -333,4 +334,12 @@ def _interrupt_flag() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous)
 
 
-__all__ = ["Interrupted", "Minimizable", "Solution", "State", "advance", "init", "minimize"]
+__all__ = [
+    "Interrupted",
+    "Minimizable",
+    "Solution",
+    "State",
+    "advance",
+    "init",
+    "minimize",
+]

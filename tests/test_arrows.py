@@ -17,6 +17,7 @@ SYMBOLS = {
     "optimizers",
 }
 BASE = {"_typing", "_checks", "norms"}
+SOLVING = {"memory", "optimization", "problem", "snapshots", "solution", "tiling"}
 ALLOWED = {
     **{symbol: BASE | {symbol} for symbol in SYMBOLS},
     "_typing": set(),
@@ -32,13 +33,12 @@ ALLOWED = {
     "batching": BASE | {"sharding"},
     "solution": set(),
     "optimization": BASE | {"optimizers", "sharding", "solution"},
+    "memory": BASE | {"optimizers", "optimization", "sharding"},
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE | {"images", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
-    "techniques": BASE
-    | SYMBOLS
-    | {"colors", "images", "networks", "problem", "tiling", "optimization", "solution", "snapshots", "techniques"},
+    "techniques": BASE | SYMBOLS | SOLVING | {"colors", "images", "networks", "techniques"},
 }
 
 
