@@ -1,6 +1,7 @@
 """Writes style.npz: the losses of published style transfers, computed by PyTorch for jaxviz to be compared with.
 
-The formulas are written below as the paper or the program has them, in its own units; nothing of jaxviz is imported.
+The formulas are written below as the paper or the program has them, in its own units; nothing of jaxviz is
+imported.
 The network is VGG-16 as shipped. Pictures are those that golden.npz holds. Values and gradients are in float64.
 
 Made with Python 3.11, torch 2.13.0 on a CPU, numpy 2.4.6. From the root of the repository:
