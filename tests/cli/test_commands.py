@@ -8,7 +8,7 @@ import pytest
 
 import jaxviz
 from jaxviz import images
-from jaxviz.cli import synthesis
+from jaxviz.cli.synthesis.texture import height_width
 from jaxviz.networks import compiled_features
 
 LOW = ("--size", 32, "--steps", 3)
@@ -213,7 +213,7 @@ def test_texture_has_the_size_asked_for(command, tmp_path, picture):
     [("40", (20, 40)), ("7X9", (7, 9)), ("7×9", (7, 9)), ("1", (1, 1))],
 )
 def test_size_of_a_texture_is_a_pair_or_the_longer_side(text, expected):
-    assert synthesis._height_width(text, np.zeros((32, 64, 3), np.float32)) == expected
+    assert height_width(text, np.zeros((32, 64, 3), np.float32)) == expected
 
 
 def test_style_keeps_the_contents_shape(command, photo, tmp_path, picture):
