@@ -144,7 +144,9 @@ def open_examples(text: str) -> Examples:
         if split.partition("[")[0] not in splits:
             raise PictureError(f"tfds:{name} has no split {split!r}; {nearest(split, splits)}") from error
         remedy = "prepare it as array_record"
-        if "[" in split:
+        try:
+            builder.info.splits[split]
+        except Exception:  # of several kinds there; the slice is to blame then, and not the files
             base = split.partition("[")[0]
             remedy = f"write a slice such as {base}[:100] or {base}[10%:20%], or the whole split {base}"
         raise PictureError(f"tfds:{name}:{split} cannot be read ({_line(error)}); {remedy}") from error
