@@ -33,7 +33,7 @@ ALLOWED = {
     "batching": BASE | {"sharding"},
     "solution": set(),
     "optimization": BASE | {"optimizers", "sharding", "solution"},
-    "memory": BASE | {"optimizers", "optimization", "sharding"},
+    "memory": BASE | {"batching", "optimizers", "optimization", "sharding"},
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
     "tiling": BASE | {"networks", "objectives", "problem"},
