@@ -16,6 +16,7 @@ from jaxviz import (
     optimizers,
     parameterizations,
     priors,
+    snapshots,
 )
 from jaxviz.batching import batched, chunk_size
 from jaxviz.checkpoints import WeightsError
@@ -54,6 +55,7 @@ __all__ = [
     "parameterizations",
     "priors",
     "saliency",
+    "snapshots",
     "stack",
     "style",
     "texture",

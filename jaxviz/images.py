@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
 Picture = Float[np.ndarray, "h w 3"]
 Resized = Float[np.ndarray, "_ _ 3"]
+Pixels = Picture | UInt8[np.ndarray, "h w 3"]
+"""A picture as its file has it: floats in [0, 1], or bytes that stand for their value / 255."""
+Cut = Resized | UInt8[np.ndarray, "_ _ 3"]
 MAX_PIXELS = 100_000_000
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -40,6 +43,21 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     Raises:
       PictureError: If the file is missing, is no picture, is damaged, too large, or holds values out of range.
     """
+    return to_floats(decode(path, max_pixels=max_pixels))
+
+
+def decode(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Returns the picture in a file as `read` does, but as bytes where its colors are bytes.
+
+    A quarter of the memory, and what is cut away need not become floats: `to_floats` gives what `read` gives.
+
+    Args:
+      path: As for `read`.
+      max_pixels: As for `read`.
+
+    Raises:
+      PictureError: As `read` does.
+    """
     path = Path(path)
     if path.is_dir():
         raise PictureError(f"{path} is a directory; give the path of one picture")
@@ -49,11 +67,13 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         return _read_array(path, max_pixels)
     try:
         # Not by its path: Pillow maps such files into memory, and turns grey TIFFs wrongly then.
-        with _quiet, path.open("rb") as stream, PillowImage.open(stream) as file:
+        with quiet, path.open("rb") as stream, PillowImage.open(stream) as file:
             check_pixels(path, file.height, file.width, max_pixels)
             file.load()
-            values = _to_rgb(ImageOps.exif_transpose(file), path)
-            return 1 - values if _is_inverted(file) else values
+            inverted = _is_inverted(file)
+            ImageOps.exif_transpose(file, in_place=True)  # else it copies what is upright too
+            values = _to_rgb(file, path)
+            return 1 - values if inverted else values
     except UnidentifiedImageError as error:
         raise PictureError(
             f"{path} is no picture that can be read; expected PNG, JPEG, WebP, TIFF or BMP"
@@ -92,12 +112,12 @@ class _Quiet:
                 self.undo.close()
 
 
-_quiet = _Quiet()
+quiet = _Quiet()
 
 
 def _read_array(path: Path, max_pixels: int) -> Picture:
     try:
-        with _quiet:  # of headers that are old or strange
+        with quiet:  # of headers that are old or strange
             values = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a damaged header makes NumPy's parser raise many kinds
         reason = " ".join(str(error).split())[:120]
@@ -139,7 +159,7 @@ def _is_inverted(file: PillowImage.Image) -> bool:
     return file.format == "TIFF" and file.mode.startswith("I;16") and file.getexif().get(262) == 0
 
 
-def _to_rgb(file: PillowImage.Image, path: Path) -> Picture:
+def _to_rgb(file: PillowImage.Image, path: Path) -> Pixels:
     if file.mode.startswith("I") or file.mode == "F":
         values: np.ndarray = np.asarray(file, np.float32)
         see_through = values == file.info.get("transparency", -1)
@@ -150,7 +170,17 @@ def _to_rgb(file: PillowImage.Image, path: Path) -> Picture:
         values = np.asarray(file.convert("RGBA"), np.float32) / 255
         alpha = values[..., 3:]
         return values[..., :3] * alpha + (1 - alpha)
-    return np.divide(np.asarray(file.convert("RGB")), np.float32(255), dtype=np.float32)
+    return np.asarray(file if file.mode == "RGB" else file.convert("RGB"))
+
+
+def to_floats(image: np.ndarray) -> np.ndarray:
+    """Returns bytes of any shape as float32 in [0, 1], divided by 255; floats as they are.
+
+    Example:
+      >>> jaxviz.images.to_floats(np.array([0, 51, 255], np.uint8))
+      array([0. , 0.2, 1. ], dtype=float32)
+    """
+    return np.divide(image, np.float32(255), dtype=np.float32) if image.dtype == np.uint8 else image
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
@@ -234,50 +264,74 @@ def checked_suffix(path: str | Path) -> str:
     return suffix
 
 
-def resize(image: Picture, height: int, width: int) -> Resized:
+def resize(image: Pixels, height: int, width: int) -> Resized:
     """Returns the picture at another size: Pillow's antialiased bicubic in float, clipped to [0, 1].
 
     Raises:
       ValueError: If the size is over `MAX_PIXELS`.
     """
+    return to_floats(cut(image, (height, width), (height, width)))
+
+
+def cut(image: Pixels, whole: tuple[int, int], part: tuple[int, int]) -> Cut:
+    """Returns the centre, `part` pixels of it, of the picture that `resize` makes `whole` pixels large.
+
+    Bytes stay bytes where the picture has that size already.
+
+    Args:
+      image: Floats in [0, 1], or bytes.
+      whole: Height and width of the resized picture.
+      part: Height and width of what is cut out; no larger.
+
+    Raises:
+      ValueError: If the size is over `MAX_PIXELS`.
+
+    Example:
+      >>> jaxviz.images.cut(np.zeros((8, 9, 3), np.uint8), (8, 9), (4, 4)).dtype
+      dtype('uint8')
+    """
+    (height, width), (h, w) = whole, part
+    top, left = (height - h) // 2, (width - w) // 2
     if image.shape[:2] == (height, width):
-        return image
+        return image[top : top + h, left : left + w]
     if height * width > MAX_PIXELS:
         old = f"{image.shape[1]}×{image.shape[0]}"
         raise ValueError(
             f"a picture of {old} pixels would become {width}×{height}, over the limit of {MAX_PIXELS:,}; "
             "take a smaller size, or cut it to a less extreme shape"
         )
-    channels = [
-        np.asarray(
-            PillowImage.fromarray(image[..., c]).resize((width, height), PillowImage.Resampling.BICUBIC)
-        )
-        for c in range(3)
-    ]
-    return np.clip(np.stack(channels, -1), 0, 1)
+    made = np.empty((h, w, 3), np.float32)
+    for c in range(3):
+        channel = PillowImage.fromarray(to_floats(image[..., c]))
+        # Pillow's own `box` would resize the part alone, but rounds its places otherwise in the last bit.
+        channel = channel.resize((width, height), PillowImage.Resampling.BICUBIC)
+        np.clip(np.asarray(channel.crop((left, top, left + w, top + h))), 0, 1, out=made[..., c])
+    return made
 
 
-def fit_longer(image: Picture, size: int) -> Resized:
+def fit_longer(image: Pixels, size: int) -> Resized:
     """Returns the picture with its longer side of `size` pixels, aspect kept."""
     h, w = image.shape[:2]
     scale = size / max(h, w)
     return resize(image, max(1, round(h * scale)), max(1, round(w * scale)))
 
 
-def fit_square(image: Picture, size: int) -> Resized:
+def fit_square(image: Pixels, size: int) -> Resized:
     """Returns `size`×`size` pixels for a classifier.
 
     A picture of exactly that size is taken as it is; of any other, the shorter side is made round(8/7 · `size`)
     pixels (256 for 224) and the centre cut out.
     """
+    return to_floats(cut_square(image, size))
+
+
+def cut_square(image: Pixels, size: int) -> Cut:
+    """Returns what `fit_square` returns, but bytes of a picture of bytes from which it is only cut."""
     h, w = image.shape[:2]
     if (h, w) == (size, size):
         return image
     scale = round(8 * size / 7) / min(h, w)
-    h, w = max(size, round(h * scale)), max(size, round(w * scale))
-    image = resize(image, h, w)
-    top, left = (h - size) // 2, (w - size) // 2
-    return image[top : top + size, left : left + size]
+    return cut(image, (max(size, round(h * scale)), max(size, round(w * scale))), (size, size))
 
 
 def enlarged(before: np.ndarray, after: np.ndarray) -> str:

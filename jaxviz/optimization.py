@@ -24,6 +24,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxviz import sharding
 from jaxviz._typing import Key, Scalar, symbol
 from jaxviz.optimizers import Answering, Optimizer, Telling, lbfgs
+from jaxviz.solution import Interrupted, Solution
 
 TRACE = 1024
 CHUNK_SECONDS = 0.5
@@ -58,49 +59,6 @@ class State:
     evaluations: Int[Array, ""]
     done: Bool[Array, ""]
     told: dict[str, Int[Array, ""]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Solution:
-    """What a run found.
-
-    Attributes:
-      value: The point of lowest loss; the last one where the loss is random; the average of all where the
-        optimizer is `optimizers.averaged`. In a batch, one for each image.
-      losses: Loss of every evaluation in order, rejected trial points included, [evaluations] or
-        [batch, evaluations]; NaN after an image has finished early.
-      finite: Whether `value` and its loss are finite; of an average, whether any loss was.
-      evaluations: Evaluations of value and gradient that were made, [] or [batch].
-      rejections: Points among them that L-BFGS rejected, [] or [batch]; 0 for an optimizer that rejects none.
-      restarts: How often that cleared the history of L-BFGS, [] or [batch].
-      compile_seconds: Time until the compiled loop was ready.
-      run_seconds: Time spent in it.
-    """
-
-    value: Any
-    losses: np.ndarray
-    finite: np.ndarray
-    evaluations: np.ndarray
-    rejections: np.ndarray
-    restarts: np.ndarray
-    compile_seconds: float = 0.0
-    run_seconds: float = 0.0
-
-    def __repr__(self) -> str:
-        value = jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", self.value)
-        lowest = np.fmin.reduce(self.losses, axis=-1, initial=np.inf)
-        return (
-            f"Solution(value={value}, evaluations={self.evaluations}, lowest loss={lowest}, "
-            f"run_seconds={self.run_seconds:.3g})"
-        )
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during `minimize`; `solution` is the best found until then."""
-
-    def __init__(self, solution: Solution):
-        super().__init__("interrupted; the best so far is in .solution")
-        self.solution = solution
 
 
 def init(problem: Minimizable, z: Any, optimizer: Optimizer, key: Key) -> State:
@@ -169,6 +127,9 @@ def minimize(
     batch_axes: Any = None,
     mesh: Mesh | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
+    state: tuple[State, np.ndarray] | None = None,
+    on_state: Callable[[State, np.ndarray], None] | None = None,
+    every: int | None = None,
 ) -> Solution:
     """Returns the best point found in a number of evaluations.
 
@@ -185,59 +146,116 @@ def minimize(
         as `problem.stack` returns it.
       mesh: From `jaxviz.mesh`, to split a batch of any length over several devices; None for one device.
       on_chunk: Called about twice a second with the solution so far.
+      state: Where to go on instead of at the start, and the losses until there, as `on_state` had them. Its
+        optimizer and key are used; `z` only says the shapes. `steps` counts from the very beginning.
+      on_state: Called with the state and all losses after every `every` evaluations exactly, and at the end,
+        after Ctrl-C too. The loop takes the state's memory afterwards: what is to be kept must be copied,
+        except at the end.
+      every: As `on_state` says; at least 1; None for the end alone.
 
     Returns:
       The solution. With 0 steps it is the start.
 
     Raises:
-      ValueError: If `steps` is negative, the optimizer is none of ours, there is a mesh and no batch, or the
-        problem, start and keys of a batch differ in their number of images.
+      ValueError: If `steps` is negative, `every` is below 1, the optimizer is none of ours, there is a mesh and
+        no batch, the problem, start and keys of a batch differ in their number of images, or `state` is of
+        other shapes.
       Interrupted: On Ctrl-C in the main thread, with the best so far.
     """
     if steps < 0:
         raise ValueError(f"steps is {steps}; expected at least 0")
-    if optimizer is not None and not isinstance(optimizer, Optimizer):
-        raise ValueError(
-            f"optimizer is a {type(optimizer).__name__}; expected one of jaxviz.optimizers, "
-            "such as adam(), or from_optax(optax.nadam, learning_rate=0.01)"
-        )
+    if every is not None and every < 1:
+        raise ValueError(f"every is {every}; expected at least 1")
+    optimizer, key = settled(optimizer, key)
     started = time.perf_counter()
-    key = jax.random.key(0) if key is None else key
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        key = jax.random.wrap_key_data(key)  # of jax.random.PRNGKey, which has an axis of its own
     kept: Any = ...
+    none = np.zeros(0, np.float32)
     if batch_axes is not None:
         axes = (batch_axes, 0, 0 if key.ndim else None)
-        kept = slice(sharding.image_count(axes, (problem, z, key)))
+        count = sharding.image_count(axes, (problem, z, key))
+        kept, none = slice(count), np.zeros((count, 0), np.float32)
         if mesh is not None:
             problem, z, key = sharding.spread(axes, (problem, z, key), mesh)
     elif mesh is not None:
         raise ValueError(
             "mesh is given without batch_axes; one problem runs on one device, `stack` makes a batch"
         )
-    start, run = _compiled(*_hashable(batch_axes), key.ndim > 0, mesh)
-    state = start(problem, z, lbfgs() if optimizer is None else optimizer, key)
-    state = jax.block_until_ready(run(problem, state, np.int32(0)))
+    start, run = programs(batch_axes, key.ndim > 0, mesh)
+    if state is None:
+        losses, now = [none], start(problem, z, optimizer, key)
+    else:
+        losses, now = [np.asarray(state[1])], _continued(state[0], z, kept, mesh)
+    now = jax.block_until_ready(run(problem, now, np.int32(0)))
     compiled = time.perf_counter()
-    losses, made, n, seconds = [], 0, 1, 0.0
+    made, n, seconds, reported = losses[0].shape[-1], 1, 0.0, -1
+    done = np.asarray(now.done)[kept].all()
     with _interrupt_flag() as interrupted:
-        while made < steps and not interrupted.is_set():
-            n = min(n, steps - made)
+        while made < steps and not done and not interrupted.is_set():
+            n = min(n, steps - made, steps if every is None else every - made % every)
             began = time.perf_counter()
-            state = run(problem, state, np.int32(n))
-            losses.append(np.asarray(state.losses)[kept][..., :n])
+            now = run(problem, now, np.int32(n))
+            losses.append(np.asarray(now.losses)[kept][..., :n])
             seconds += time.perf_counter() - began
             made += n
+            done = np.asarray(now.done)[kept].all()
             if on_chunk is not None:
-                on_chunk(_solution(state, losses, compiled - started, seconds, kept))
-            if np.asarray(state.done)[kept].all():
-                break
+                on_chunk(_solution(now, losses, compiled - started, seconds, kept))
             pace = (time.perf_counter() - began) / n
+            if on_state is not None and every is not None and made % every == 0:
+                on_state(_without_filling(now, kept, mesh), np.concatenate(losses, -1))
+                reported = made
             n = int(np.clip(CHUNK_SECONDS / pace, 1, min(TRACE, 8 * n)))
-    solution = _solution(state, losses, compiled - started, seconds, kept)
+        if on_state is not None and reported != made:
+            on_state(_without_filling(now, kept, mesh), np.concatenate(losses, -1))
+    solution = _solution(now, losses, compiled - started, seconds, kept)
     if interrupted.is_set():
         raise Interrupted(solution)
     return solution
+
+
+def settled(optimizer: Any, key: Array | None) -> tuple[Optimizer, Array]:
+    """Returns the optimizer and key that `minimize` works with, in place of None or a key of the older kind.
+
+    Raises:
+      ValueError: If the optimizer is none of ours.
+    """
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise ValueError(
+            f"optimizer is a {type(optimizer).__name__}; expected one of jaxviz.optimizers, "
+            "such as adam(), or from_optax(optax.nadam, learning_rate=0.01)"
+        )
+    key = jax.random.key(0) if key is None else key
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.wrap_key_data(key)  # of jax.random.PRNGKey, which has an axis of its own
+    return lbfgs() if optimizer is None else optimizer, key
+
+
+def state_shapes(
+    problem: Minimizable, z: Any, *, optimizer: Any = None, key: Array | None = None, batch_axes: Any = None
+) -> Any:
+    """Returns a tree like the state of `minimize` with these arguments, of shapes and types; computes nothing."""
+    optimizer, key = settled(optimizer, key)
+    begin = init
+    if batch_axes is not None:
+        begin = jax.vmap(init, in_axes=(batch_axes, 0, None, 0 if key.ndim else None))
+    return jax.eval_shape(begin, problem, z, optimizer, key)
+
+
+def _continued(state: State, z: Any, kept: Any, mesh: Mesh | None) -> State:
+    shapes = [
+        jax.tree.map(lambda leaf: jnp.shape(leaf)[1:] if mesh else jnp.shape(leaf), z) for z in (state.z, z)
+    ]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"state has unknowns of shape {shapes[0]}; expected those of z, {shapes[1]}")
+    # The loop takes its argument's memory, and the caller may want to go on from there again.
+    state = jax.tree.map(jnp.copy, state)
+    return state if mesh is None else sharding.spread(0, state, mesh)
+
+
+def _without_filling(state: State, kept: Any, mesh: Mesh | None) -> State:
+    if mesh is None:
+        return state
+    return jax.tree.map(lambda leaf: sharding.rows(leaf, 0, kept.stop, kept.stop), state)
 
 
 def _told(optimizer: Optimizer, memory: Any) -> dict[str, Array]:
@@ -250,14 +268,13 @@ def _solution(
 ) -> Solution:
     best = jax.tree.map(lambda leaf: _own(leaf, kept), state.best)
     evaluations = np.asarray(state.evaluations)[kept]
-    trace = np.concatenate([np.zeros((*evaluations.shape, 0), np.float32), *losses], axis=-1)
     evaluated = np.isfinite(np.asarray(state.best_loss)[kept]) | (evaluations == 0)
     finite = evaluated
     for leaf in map(np.asarray, jax.tree.leaves(best)):
         finite = finite & np.isfinite(leaf).reshape(*evaluated.shape, -1).all(-1)
     return Solution(
         best,
-        trace[..., : int(evaluations.max(initial=0))],
+        np.concatenate(losses, -1)[..., : int(evaluations.max(initial=0))],
         np.asarray(finite),
         evaluations,
         np.asarray(state.told["rejections"])[kept],
@@ -274,15 +291,16 @@ def _own(leaf: Array, kept: Any) -> Array:
     return jnp.array(leaf, copy=True)
 
 
-def _hashable(axes: Any) -> tuple[Any, Any]:
-    leaves, structure = jax.tree.flatten(axes, is_leaf=lambda leaf: leaf is None)
-    return tuple(leaves), structure
+def programs(batch_axes: Any, own_keys: bool, mesh: Mesh | None) -> tuple[Any, Any]:
+    """Returns the compiled programs that make the first state and advance it, as `minimize` uses them."""
+    leaves, structure = jax.tree.flatten(batch_axes, is_leaf=lambda leaf: leaf is None)
+    return _compiled(tuple(leaves), structure, own_keys, mesh)
 
 
 @functools.cache
 def _compiled(
     leaves: tuple[int | None, ...], structure: Any, own_keys: bool, mesh: Mesh | None
-) -> tuple[Callable, Callable]:
+) -> tuple[Any, Any]:
     axes = jax.tree.unflatten(structure, leaves)
     begin, run = init, advance
     if axes is not None:
@@ -316,4 +334,12 @@ def _interrupt_flag() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous)
 
 
-__all__ = ["Interrupted", "Minimizable", "Solution", "State", "advance", "init", "minimize"]
+__all__ = [
+    "Interrupted",
+    "Minimizable",
+    "Solution",
+    "State",
+    "advance",
+    "init",
+    "minimize",
+]

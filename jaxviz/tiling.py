@@ -189,6 +189,12 @@ def summary(network: Network, image: Image, layers: Sequence[str], core: int) ->
     return _summary(network, image, tuple(layers), core)
 
 
+def terms(problem: Tiled, image: Image) -> dict[str, Scalar]:
+    """Returns what each layer contributes to a problem's objective at an image, window by window."""
+    made: Any = problem.problem.objective
+    return _terms(image, problem.problem.network, made, problem.core)
+
+
 def _windows(plan: Layout) -> tuple[Int[Array, "n 2"], Int[Array, "n 2 2"]]:
     """Returns of each window its first row and column, and first and last own row and column."""
     pairs = [(i, j) for i in range(len(plan.rows.starts)) for j in range(len(plan.columns.starts))]
@@ -266,6 +272,12 @@ def _streamed_backward(core, gradient, g):
 
 
 _streamed.defvjp(_streamed_forward, _streamed_backward)
+
+
+@functools.partial(jax.jit, static_argnames="core")
+def _terms(image: Image, network: Network, objective: Any, core: int) -> dict[str, Scalar]:
+    plan = layout(network, image.shape[:2], core, objective.layers)
+    return objective.terms_of(_total(image, network, objective, plan))
 
 
 @functools.partial(jax.jit, static_argnames=("layers", "core"))

@@ -17,6 +17,7 @@ SYMBOLS = {
     "optimizers",
 }
 BASE = {"_typing", "_checks", "norms"}
+SOLVING = {"memory", "optimization", "problem", "snapshots", "solution", "tiling"}
 ALLOWED = {
     **{symbol: BASE | {symbol} for symbol in SYMBOLS},
     "_typing": set(),
@@ -30,11 +31,14 @@ ALLOWED = {
     "drawing": BASE | {"images", "drawing"},
     "sharding": BASE,
     "batching": BASE | {"sharding"},
-    "optimization": BASE | {"optimizers", "sharding"},
+    "solution": set(),
+    "optimization": BASE | {"optimizers", "sharding", "solution"},
+    "memory": BASE | {"batching", "optimizers", "optimization", "sharding"},
+    "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE | {"images", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
-    "techniques": BASE | SYMBOLS | {"colors", "networks", "problem", "tiling", "optimization", "techniques"},
+    "techniques": BASE | SYMBOLS | SOLVING | {"colors", "images", "networks", "techniques"},
 }
 
 

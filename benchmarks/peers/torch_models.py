@@ -54,10 +54,17 @@ class Network(torch.nn.Module):
 
 
 class VGG16(Network):
-    """The convolutions of VGG-16; taps `conv1_1`, `relu1_1`, …, `pool5`."""
+    """The convolutions of VGG-16; taps `conv1_1`, `relu1_1`, …, `pool5`.
 
-    def __init__(self, layers: Sequence[str], **options):
+    Attributes:
+      pool: Max pooling, as trained, or average pooling.
+      replicates: Whether the first convolution finds the border pixels outside, instead of zeros.
+    """
+
+    def __init__(self, layers: Sequence[str], *, average: bool = False, replicates: bool = False, **options):
         super().__init__("vgg16.safetensors", layers, **options)
+        self.pool = F.avg_pool2d if average else F.max_pool2d
+        self.replicates = replicates
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         taps: dict[str, torch.Tensor] = {}
@@ -65,11 +72,13 @@ class VGG16(Network):
         for stage, depth in enumerate(DEPTHS, 1):
             for i in range(1, depth + 1):
                 conv, relu = f"conv{stage}_{i}", f"relu{stage}_{i}"
-                x = taps[conv] = self.convolve(x, conv, padding=1)
+                first = self.replicates and not taps
+                x = F.pad(x, (1, 1, 1, 1), "replicate") if first else x
+                x = taps[conv] = self.convolve(x, conv, padding=0 if first else 1)
                 x = taps[relu] = self.rectify(x, conv)
                 if set(self.layers) <= set(taps):
                     return {layer: taps[layer] for layer in self.layers}
-            x = taps[f"pool{stage}"] = F.max_pool2d(x, 2)
+            x = taps[f"pool{stage}"] = self.pool(x, 2)
             if set(self.layers) <= set(taps):
                 break
         return {layer: taps[layer] for layer in self.layers}

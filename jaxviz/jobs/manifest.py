@@ -57,6 +57,10 @@ class Manifest:
                 json.dumps(whole | state, indent=2, allow_nan=False) + "\n", encoding="utf-8"
             )
 
+    def is_in(self, folder: Path) -> bool:
+        """Returns whether a folder has a run, of any settings."""
+        return (folder / NAME).exists()
+
     def check(self, folder: Path) -> None:
         """Checks that a folder has a run of these settings, or is empty, or does not exist.
 

@@ -26,7 +26,7 @@ class Loaded:
     Attributes:
       index: Its place in the source.
       item: Its name and label.
-      pixels: [h, w, 3], in [0, 1]; None where it could not be read.
+      pixels: [h, w, 3], in [0, 1] or bytes; None where it could not be read.
       failure: Why it could not; empty where it could.
     """
 
@@ -36,13 +36,14 @@ class Loaded:
     failure: str = ""
 
 
-class _Reader:
+class Reader:
     """Reads one picture; a plain object, so that it may travel to workers."""
 
     def __init__(self, source: Source, sizing: Sizing, max_pixels: int):
         self.source, self.sizing, self.max_pixels = source, sizing, max_pixels
 
     def __call__(self, index: int) -> Loaded:
+        """Returns the picture, or why there is none."""
         item = self.source[int(index)]
         try:
             return Loaded(int(index), item, self.sizing(item.read(self.max_pixels)))
@@ -71,7 +72,7 @@ def read(
       ImportError: If Grain is not installed: `pip install "jaxviz-vision[jobs]"`.
     """
     grain: Any = grain_module()
-    reader = _Reader(source, sizing, max_pixels)
+    reader = Reader(source, sizing, max_pixels)
     if not len(indices):
         return
     threads = workers or os.cpu_count() or 1

@@ -14,7 +14,8 @@ import jaxviz
 from jaxviz import images
 from jaxviz.jobs import shards
 from jaxviz.jobs.manifest import Manifest, RunError
-from jaxviz.jobs.reading import Loaded, ahead, grain_module, read
+from jaxviz.jobs.reading import Loaded, Reader, ahead, grain_module, read
+from jaxviz.jobs.sizes import stack
 from jaxviz.jobs.sources import Source, open_source
 from jaxviz.jobs.tasks import Result, Task
 
@@ -32,6 +33,7 @@ class How:
     mesh: Mesh | None
     workers: int | None
     max_pixels: int
+    sizes: dict[tuple[int, ...], int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("batch", "workers", "max_pixels"):
@@ -41,9 +43,11 @@ class How:
 
     def at_once(self, task: Task, shape: tuple[int, ...]) -> int:
         """Returns how many pictures of a shape one call of the task gets."""
-        if self.batch is None:
-            return task.at_once(shape, self.memory, self.mesh)
-        return self.batch * (1 if self.mesh is None else self.mesh.size)
+        if self.batch is not None:
+            return self.batch * (1 if self.mesh is None else self.mesh.size)
+        if shape not in self.sizes:
+            self.sizes[shape] = task.at_once(shape, self.memory, self.mesh)
+        return self.sizes[shape]
 
     def settings(self) -> dict[str, Any]:
         """Returns what of it decides the last bits of results."""
@@ -138,6 +142,8 @@ def run(
     manifest = Manifest({**task.settings, **how.settings()}, pictures.describe(), shard, jaxviz.__version__)
     began = time.perf_counter()
     manifest.check(folder)  # before the lock too, whose file has no place in a folder that is no run
+    if memory is not None and batch is None and not manifest.is_in(folder):
+        _check_memory(task, pictures, how)
     with _held(folder):
         manifest.check(folder)
         shards.clean(folder)
@@ -178,6 +184,15 @@ def iterate(
         yield from outcomes
 
 
+def _check_memory(task: Task, source: Source, how: How) -> None:
+    """Raises ValueError where the first picture that can be read needs more than the budget, before any file."""
+    reader = Reader(source, task.sizing, how.max_pixels)
+    for index in range(len(source)):
+        if (pixels := reader(index).pixels) is not None:
+            how.at_once(task, pixels.shape)
+            return
+
+
 class _Counter:
     """Counts pictures and tells of it."""
 
@@ -212,7 +227,6 @@ def _batches(task: Task, source: Source, numbers: Sequence[int], shard: int, how
     """
     wanted = [i for k in numbers for i in range(k * shard, min((k + 1) * shard, len(source)))]
     stream = read(source, wanted, task.sizing, max_pixels=how.max_pixels, workers=how.workers)
-    sizes: dict[tuple[int, ...], int] = {}
     for k in numbers:
         waiting: dict[tuple[int, ...], list[Loaded]] = {}
         for _ in range(k * shard, min((k + 1) * shard, len(source))):
@@ -221,10 +235,8 @@ def _batches(task: Task, source: Source, numbers: Sequence[int], shard: int, how
                 yield _Batch(k, [loaded], None)
                 continue
             shape = loaded.pixels.shape
-            if shape not in sizes:
-                sizes[shape] = how.at_once(task, shape)
             waiting.setdefault(shape, []).append(loaded)
-            if len(waiting[shape]) == sizes[shape]:
+            if len(waiting[shape]) == how.at_once(task, shape):
                 yield _stacked(k, waiting.pop(shape))
         for gathered in waiting.values():
             yield _stacked(k, gathered)
@@ -232,7 +244,7 @@ def _batches(task: Task, source: Source, numbers: Sequence[int], shard: int, how
 
 
 def _stacked(shard: int, gathered: Sequence[Loaded]) -> _Batch:
-    pixels = np.stack([loaded.pixels for loaded in gathered if loaded.pixels is not None])
+    pixels = stack([loaded.pixels for loaded in gathered if loaded.pixels is not None])
     return _Batch(shard, [dataclasses.replace(loaded, pixels=None) for loaded in gathered], pixels)
 
 

@@ -1,18 +1,22 @@
 """How pictures of any size become arrays of few shapes, so that few programs serve a whole data set."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import Float
+
 from jaxviz import images
-from jaxviz.images import Picture, Resized
+from jaxviz.images import Cut, Pixels
 
 
 @runtime_checkable
 class Sizing(Protocol):
     """What a picture is made before it goes to a network."""
 
-    def __call__(self, picture: Picture) -> Resized:
-        """Returns the picture in one of few shapes."""
+    def __call__(self, picture: Pixels) -> Cut:
+        """Returns the picture, bytes or floats, in one of few shapes, as either."""
 
     def settings(self) -> dict[str, Any]:
         """Returns what decides the shapes, for the manifest."""
@@ -24,9 +28,9 @@ class Square:
 
     size: int
 
-    def __call__(self, picture: Picture) -> Resized:
+    def __call__(self, picture: Pixels) -> Cut:
         """Returns the square."""
-        return images.fit_square(picture, self.size)
+        return images.cut_square(picture, self.size)
 
     def settings(self) -> dict[str, Any]:
         """Returns what decides the shapes, for the manifest."""
@@ -44,15 +48,13 @@ class Longer:
     size: int
     multiple: int = 32
 
-    def __call__(self, picture: Picture) -> Resized:
+    def __call__(self, picture: Pixels) -> Cut:
         """Returns the picture in the nearest of the shapes."""
         h, w = picture.shape[:2]
         height, width = self.shape(h, w)
         scale = max(height / h, width / w)
         h, w = max(height, round(h * scale)), max(width, round(w * scale))
-        resized = images.resize(picture, h, w)
-        top, left = (h - height) // 2, (w - width) // 2
-        return resized[top : top + height, left : left + width]
+        return images.cut(picture, (h, w), (height, width))
 
     def shape(self, h: int, w: int) -> tuple[int, int]:
         """Returns the nearest of the shapes for a picture of h×w.
@@ -68,3 +70,20 @@ class Longer:
     def settings(self) -> dict[str, Any]:
         """Returns what decides the shapes, for the manifest."""
         return {"shape": "longer side", "size": self.size, "multiple": self.multiple}
+
+
+def stack(pictures: Sequence[Cut]) -> Float[np.ndarray, "n h w 3"]:
+    """Returns pictures of one shape, bytes or floats, as one array of floats in [0, 1].
+
+    Raises:
+      ValueError: If there is none, or they differ in shape.
+    """
+    if len({picture.shape for picture in pictures}) != 1:
+        raise ValueError(f"{len(pictures)} pictures are given; expected at least one, all of one shape")
+    made = np.empty((len(pictures), *pictures[0].shape), np.float32)
+    for place, picture in zip(made, pictures, strict=True):
+        if picture.dtype == np.uint8:
+            np.divide(picture, np.float32(255), out=place)
+        else:
+            place[...] = picture
+    return made

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from jaxviz import images
-from jaxviz.images import Picture, PictureError
+from jaxviz.images import PictureError, Pixels
 
 SUFFIXES = (*images.PICTURE_SUFFIXES, ".npy")
 LISTS = (".txt", ".lst")
@@ -26,12 +26,13 @@ class Item:
     Attributes:
       name: Unique in its source and the same in every run: a path with "/", or the place in a data set.
       label: Its class, by index or by name; None where none is known.
-      read: From the most pixels allowed to the picture; raises PictureError where there is none.
+      read: From the most pixels allowed to the picture, floats in [0, 1] or bytes; raises PictureError where
+        there is none.
     """
 
     name: str
     label: int | str | None
-    read: Callable[[int], Picture]
+    read: Callable[[int], Pixels]
 
 
 @runtime_checkable
@@ -77,8 +78,8 @@ def described(kind: str, where: str, names: Sequence[tuple[str, Any]]) -> dict[s
     return {"kind": kind, "where": where, "count": len(names), "sha256": digest}
 
 
-def _read(path: Path, max_pixels: int) -> Picture:
-    return images.read(path, max_pixels=max_pixels)
+def _read(path: Path, max_pixels: int) -> Pixels:
+    return images.decode(path, max_pixels=max_pixels)
 
 
 def is_many(text: str) -> bool:

@@ -3,16 +3,20 @@
 import contextlib
 import dataclasses
 import functools
+import io
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
 
 from jaxviz import images
 from jaxviz._checks import nearest
-from jaxviz.images import Picture, PictureError
+from jaxviz.images import PictureError, Pixels
 from jaxviz.jobs.sources import Item, described
 
 VARIABLE = "TFDS_DATA_DIR"
@@ -22,10 +26,17 @@ class Examples:
     """One split of a prepared data set; names are the split and the place in it."""
 
     def __init__(
-        self, name: str, split: str, data: Any, labels: list[str] | None, key: str, sizes: list[int]
+        self,
+        name: str,
+        split: str,
+        data: Any,
+        labels: list[str] | None,
+        key: str,
+        decode: Callable[[bytes], np.ndarray],
+        sizes: list[int],
     ):
         self.name, self.split, self.data, self.labels, self.key = name, split, data, labels, key
-        self.sizes = sizes
+        self.decode, self.sizes = decode, sizes
 
     def __len__(self) -> int:
         return len(self.data)
@@ -38,7 +49,8 @@ class Examples:
             with contextlib.suppress(Exception):
                 number = int(example.get()["label"])
                 label = self.labels[number] if self.labels else number
-        read = functools.partial(_read, example, self.key, f"tfds:{self.name}:{self.split}[{index}]")
+        where = f"tfds:{self.name}:{self.split}[{index}]"
+        read = functools.partial(_read, example, self.key, self.decode, where)
         return Item(f"{self.split}-{index:08d}", label, read)
 
     def describe(self) -> dict[str, Any]:
@@ -68,9 +80,15 @@ class _Example:
         return example
 
 
-def _read(example: _Example, key: str, where: str, max_pixels: int) -> Picture:
+def _read(
+    example: _Example, key: str, decode: Callable[[bytes], np.ndarray], where: str, max_pixels: int
+) -> Pixels:
     try:
-        pixels = np.asarray(example.take()[key])
+        encoded = example.take()[key]
+        _check_header(encoded, where, max_pixels)
+        pixels = np.asarray(decode(encoded))
+    except PictureError:
+        raise
     except Exception as error:  # decoders and record readers raise many kinds
         raise PictureError(f"{where} is damaged or unreadable ({error})") from error
     if pixels.ndim != 3 or pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3, 4):
@@ -78,10 +96,19 @@ def _read(example: _Example, key: str, where: str, max_pixels: int) -> Picture:
             f"{where} holds {pixels.dtype}{list(pixels.shape)}; expected bytes [h, w, 1, 3 or 4]"
         )
     images.check_pixels(Path(where), pixels.shape[0], pixels.shape[1], max_pixels)
-    values = pixels.astype(np.float32) / 255
     if pixels.shape[2] == 4:
+        values = images.to_floats(pixels)
         return values[..., :3] * values[..., 3:] + (1 - values[..., 3:])
-    return np.repeat(values, 3 // pixels.shape[2], axis=2)
+    return pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
+
+
+def _check_header(encoded: bytes, where: str, max_pixels: int) -> None:
+    """Raises PictureError where the header of an encoded picture tells of too many pixels."""
+    # What Pillow does not know is left to the data set's own decoder, and checked when it is decoded.
+    with contextlib.suppress(UnidentifiedImageError):
+        with images.quiet, PillowImage.open(io.BytesIO(encoded)) as file:
+            size = file.height, file.width
+        images.check_pixels(Path(where), *size, max_pixels)
 
 
 def open_examples(text: str) -> Examples:
@@ -106,27 +133,31 @@ def open_examples(text: str) -> Examples:
     if not splits:
         raise _missing(name, folder, None)
     split = split or _only(name, splits)
-    try:
-        data = builder.as_data_source(split=split)
-    except Exception as error:
-        if split.partition("[")[0] not in splits:
-            raise PictureError(f"tfds:{name} has no split {split!r}; {nearest(split, splits)}") from error
-        raise PictureError(
-            f"tfds:{name}:{split} cannot be read ({_line(error)}); prepare it as array_record"
-        ) from error
     features = builder.info.features
     keys = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if not keys:
         raise PictureError(f"tfds:{name} has no pictures; its features are {', '.join(features)}")
+    key = "image" if "image" in keys else keys[0]
+    try:
+        data = builder.as_data_source(split=split, decoders={key: tfds.decode.SkipDecoding()})
+    except Exception as error:
+        if split.partition("[")[0] not in splits:
+            raise PictureError(f"tfds:{name} has no split {split!r}; {nearest(split, splits)}") from error
+        remedy = "prepare it as array_record"
+        try:
+            builder.info.splits[split]
+        except Exception:  # of several kinds there; the slice is to blame then, and not the files
+            base = split.partition("[")[0]
+            remedy = f"write a slice such as {base}[:100] or {base}[10%:20%], or the whole split {base}"
+        raise PictureError(f"tfds:{name}:{split} cannot be read ({_line(error)}); {remedy}") from error
     labels = None
     if "label" in features:
         labels = list(getattr(features["label"], "names", None) or [])
     if not len(data):
         raise PictureError(f"tfds:{name}:{split} is empty; take another split of {', '.join(splits)}")
-    key = "image" if "image" in keys else keys[0]
     whole = splits.get(split.partition("[")[0])
     sizes = [int(size) for size in getattr(whole, "shard_lengths", [])] + [getattr(whole, "num_bytes", 0)]
-    return Examples(builder.info.full_name, split, data, labels, key, sizes)
+    return Examples(builder.info.full_name, split, data, labels, key, features[key].decode_example_np, sizes)
 
 
 def _package() -> Any:

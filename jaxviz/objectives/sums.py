@@ -31,13 +31,19 @@ class WeightedSum:
         both = zip(self._additive(), sums, strict=True)
         return self._total([objective.of_sums(values) for objective, values in both])
 
-    def terms(self, taps: Taps) -> dict[str, Scalar]:
-        """Returns the weighted contribution of each layer of each objective, as "name/layer"."""
+    def terms_of(self, sums: tuple[Any, ...]) -> dict[str, Scalar]:
+        """Returns the weighted contribution of each layer of each objective, as "name/layer", given all sums."""
         found = {}
-        for name, weight, objective in zip(self.names, self.weights, self._additive(), strict=True):
-            for layer, term in objective.terms(taps).items():
+        for name, weight, objective, own in zip(
+            self.names, self.weights, self._additive(), sums, strict=True
+        ):
+            for layer, term in objective.terms_of(own).items():
                 found[f"{name}/{layer}"] = weight * term
         return found
+
+    def terms(self, taps: Taps) -> dict[str, Scalar]:
+        """Returns the weighted contribution of each layer of each objective for the taps of one image."""
+        return self.terms_of(self.sums(taps))
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jaxviz.memory import memory_needed
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer
@@ -45,6 +46,33 @@ def solve_many(
       mesh: Devices to share the batch among, from `sharding.mesh`.
       on_chunk: As for `minimize`.
     """
+    problem, z, axes, steps, optimizer = _batch(method, network, inputs, options)
+    more = {} if mesh is None else {"mesh": mesh}
+    return minimize(problem, z, steps=steps, optimizer=optimizer, batch_axes=axes, on_chunk=on_chunk, **more)
+
+
+def memory_of_many(
+    method: Method,
+    network: Network,
+    inputs: Sequence[tuple[Any, ...]],
+    options: Sequence[Mapping[str, Any]],
+    *,
+    mesh: Any = None,
+) -> int | None:
+    """Returns the bytes of each device that `solve_many` needs for these; None where the compiler tells none.
+
+    Arguments as for `solve_many`; only the shapes of the pictures matter.
+    """
+    problem, z, axes, _, optimizer = _batch(method, network, inputs, options)
+    return memory_needed(problem, z, optimizer=optimizer, batch_axes=axes, mesh=mesh)
+
+
+def _batch(
+    method: Method,
+    network: Network,
+    inputs: Sequence[tuple[Any, ...]],
+    options: Sequence[Mapping[str, Any]],
+) -> tuple[Any, Any, Any, int, Optimizer]:
     if method.problem is None or method.schedule is None:
         raise ValueError(f"{method.title} minimizes nothing; map its function over pictures instead")
     pairs = [
@@ -53,8 +81,7 @@ def solve_many(
     ]
     (problem, z), (axes, _) = stack(pairs)
     steps, optimizer = method.schedule(pairs[0][1], **taken(method.schedule, options[0]))
-    more = {} if mesh is None else {"mesh": mesh}
-    return minimize(problem, z, steps=steps, optimizer=optimizer, batch_axes=axes, on_chunk=on_chunk, **more)
+    return problem, z, axes, steps, optimizer
 
 
 def taken(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -157,6 +157,7 @@ def test_invert_writes_picture_record_and_plot(command, photo, tmp_path):
     found = record(tmp_path / "a.json")
     check_common(found, "invert")
     assert found["evaluations"] == len(found["losses"]) == 3
+    assert 0 <= found["restarts"] <= found["rejections"] < 3
     assert found["settings"]["seed"] == 3
     assert images.read(tmp_path / "a.npy").shape == (32, 32, 3)
     assert images.read(tmp_path / "loss.png").shape == (384, 600, 3)
@@ -225,6 +226,7 @@ def test_style_keeps_the_contents_shape(command, photo, tmp_path, picture):
     check_common(found, "style")
     assert found["settings"]["styles"] == [str(photo), "wide.png"]
     assert found["evaluations"] == len(found["losses"]) == 3
+    assert 0 <= found["restarts"] <= found["rejections"] < 3
     assert images.read(tmp_path / "style.png").shape == (16, 32, 3)
 
 

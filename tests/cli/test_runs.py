@@ -119,6 +119,8 @@ def test_a_picture_that_was_much_enlarged_is_told(command, tmp_path):
         ("classify many --batch 0", 2, ("--batch", "1")),
         ("classify many --memory lots", 2, ("memory is 'lots'", "4GB")),
         ("classify many --memory 1KB", 2, ("one image needs", "give more")),
+        ("invert many --size 64 --layer relu1_1 --memory 1KB", 2, ("one image needs", "give more")),
+        ("attack many --size 64 --method ifgsm --memory 1KB", 2, ("one image needs", "give more")),
         ("classify many --devices 4096", 2, ("devices is 4096", "there")),
         ("classify many --devices none", 2, ("devices is 'none'",)),
         ("classify many --network vgg16", 2, ("vgg16 has no classifier",)),
@@ -148,6 +150,7 @@ def test_bad_lines_leave_one_line_and_no_files(command, folder, tmp_path, line, 
     for word in words:
         assert word in outcome.stderr
     made = set(os.listdir(tmp_path)) - set(before)
+    assert not made or "--memory" not in line
     assert made <= {"run"}
     assert not made or not list((tmp_path / "run").glob("*.parquet"))
 
@@ -170,6 +173,7 @@ def test_a_thousand_classes_on_five_hundred_photographs(data, tmp_path, squeezen
     from pathlib import Path
 
     from jaxviz import jobs
+    from jaxviz.jobs import sizes
     from jaxviz.jobs.tasks.classes import logits
 
     root = Path(data) / "images" / "imagenet500"
@@ -177,7 +181,7 @@ def test_a_thousand_classes_on_five_hundred_photographs(data, tmp_path, squeezen
         lines = [f"{root / row['file']}\t{row['class_index']}\n" for row in csv.DictReader(file)]
     (tmp_path / "list.txt").write_text("".join(lines))
     task, source = jobs.classify(squeezenet), jobs.open_source(tmp_path / "list.txt")
-    pixels = np.stack([task.sizing(source[i].read(10**8)) for i in range(len(source))])
+    pixels = sizes.stack([task.sizing(source[i].read(10**8)) for i in range(len(source))])
     bare = jaxviz.batched(logits, in_axes=(None, 0, 0, None))
     bare(squeezenet, pixels[:16], np.zeros(16, np.int32), {})
     ratios = []
@@ -190,5 +194,6 @@ def test_a_thousand_classes_on_five_hundred_photographs(data, tmp_path, squeezen
     right = [row["correct"] for row in rows(tmp_path / "run0")]
     assert len(right) == 500
     assert 100 * np.mean(right) == pytest.approx(59.0, abs=0.6)
-    # 0.9 is wanted. On two cores, which the network keeps busy, decoding alone costs a twelfth: 0.87 was measured.
+    # 0.9 is wanted. On two cores, which the network keeps busy, decoding costs a part of what the network does:
+    # on a machine that others used as well, medians of 0.83 to 0.95 were measured, which proves no higher bound.
     assert statistics.median(ratios) > 0.75

@@ -11,7 +11,7 @@ from little import Drawn, Mean
 
 from jaxviz import images, jobs
 from jaxviz.jobs import shards
-from jaxviz.jobs.sizes import Longer, Square
+from jaxviz.jobs.sizes import Longer, Square, stack
 
 
 def rows(folder):
@@ -206,6 +206,25 @@ class TestSizes:
     def test_squares_are_those_of_images(self):
         picture = np.random.default_rng(0).random((40, 60, 3), np.float32)
         np.testing.assert_array_equal(Square(24)(picture), images.fit_square(picture, 24))
+
+    @pytest.mark.parametrize("sizing", [Square(24), Square(35), Square(40), Longer(60, 20), Longer(32, 16)])
+    def test_bytes_give_the_bits_of_their_floats(self, sizing):
+        picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+        floats = images.to_floats(picture)
+        np.testing.assert_array_equal(floats, picture.astype(np.float32) / 255)
+        expected = sizing(floats)
+        found = stack([sizing(picture), expected])
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, [expected, expected])
+
+    def test_what_is_only_cut_stays_bytes(self):
+        picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+        np.testing.assert_array_equal(Square(35)(picture), picture[2:37, 12:47])
+        assert Square(35)(picture).dtype == np.uint8
+
+    def test_pictures_of_several_shapes_are_no_batch(self):
+        with pytest.raises(ValueError, match="2 pictures are given; expected at least one, all of one shape"):
+            stack([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.float32)])
 
 
 def test_names_never_leave_the_folder(tmp_path):

@@ -130,7 +130,7 @@ def test_a_data_set_is_read_by_index(drawn):
     shapes = {source[i].read(LIMIT).shape for i in range(20)}
     assert shapes <= {(48, 48, 3), (40, 64, 3), (64, 40, 3)}
     assert len(shapes) == 3
-    assert source[0].read(LIMIT).max() <= 1
+    assert source[0].read(LIMIT).dtype == np.uint8
     assert source.describe()["where"] == "drawn/1.0.0:test"
     assert len(jobs.open_source("tfds:drawn:test[:5]")) == 5
     with pytest.raises(PictureError, match="over the limit"):
@@ -147,9 +147,23 @@ def test_the_data_set_is_as_the_script_draws_it(drawn):
 
     expected = {np.asarray(Image.open(io.BytesIO(prepare_drawn.drawn(i)))).tobytes() for i in range(20)}
     source = jobs.open_source("tfds:drawn")
-    found = {images.to_bytes(source[i].read(LIMIT)).tobytes() for i in range(20)}
+    found = {source[i].read(LIMIT).tobytes() for i in range(20)}
     assert found == expected
     assert sum(path.stat().st_size for path in (DATA / "drawn").rglob("*") if path.is_file()) < 200_000
+
+
+def test_pictures_over_the_limit_are_refused_before_they_are_decoded(drawn):
+    source = jobs.open_source("tfds:drawn")
+    source.decode = lambda encoded: pytest.fail("it is decoded")
+    with pytest.raises(PictureError, match=r"over the limit of 10; .*--max-pixels"):
+        source[0].read(10)
+
+
+def test_a_bad_slice_is_told_as_one(drawn):
+    for split in ("test[:x]", "test[5", "test[:500%]"):
+        with pytest.raises(PictureError, match=r"write a slice such as test\[:100\]") as told:
+            jobs.open_source(f"tfds:drawn:{split}")
+        assert "prepare" not in str(told.value)
 
 
 class Watched:

@@ -142,3 +142,26 @@ def test_labels_that_are_no_class_are_failures_of_an_attack_alone(tmp_path, sque
     assert "is no class of squeezenet1_1" in report.failures[0][1]
     report = jobs.run(jobs.attack(squeezenet, size=48, label=3), "tfds:drawn:test[:3]", out=tmp_path / "b")
     assert report.failures == []
+
+
+def solving(vgg16, squeezenet):
+    return (
+        jobs.inversion(vgg16, layer="relu1_1", size=64, steps=1),
+        jobs.attack(squeezenet, method="ifgsm", size=64, steps=1),
+    )
+
+
+def test_a_budget_bounds_what_is_minimized_and_compiles_nothing_twice(tmp_path, vgg16, squeezenet, compiled):
+    for k, task in enumerate(solving(vgg16, squeezenet)):
+        shape = (64, 64, 3)
+        with pytest.raises(ValueError, match="one image needs") as told:
+            task.at_once(shape, 1000, None)
+        least = int(str(told.value).split("needs ")[1].split(";")[0].replace(",", ""))
+        with pytest.raises(ValueError, match=f"memory is {least - 1:,} bytes"):
+            task.at_once(shape, least - 1, None)
+        counts = [task.at_once(shape, memory, None) for memory in (least, "8GB", None)]
+        assert counts[0] == 1 < counts[1] == counts[2]
+        compiled.clear()
+        report = jobs.run(task, Drawn(3, shapes=((64, 64),)), out=tmp_path / str(k), memory=least)
+        assert report.made == 3
+        assert not [name for name in compiled if "run" in name or "advance" in name]

@@ -121,9 +121,11 @@ class _SolvedAttack:
 
     def at_once(self, shape: tuple[int, ...], memory: str | int | None, mesh: Mesh | None) -> int:
         """Returns how many pictures of a shape one call should get."""
-        if memory is not None:
-            return self.mapped.at_once(shape, memory, mesh)
-        return solved_at_once(mesh)
+        method, network = FAMILIES["attacks"].method(self.method), self.mapped.network
+        solved = solved_at_once(
+            method, network, lambda: (np.zeros(shape, np.float32), 0), self.options, memory, mesh
+        )
+        return solved if memory is None else min(solved, self.mapped.at_once(shape, memory, mesh))
 
     def __call__(
         self, pixels: np.ndarray, items: Sequence[Item], size: int | None, mesh: Mesh | None

@@ -29,7 +29,10 @@ class _Inversion:
 
     def at_once(self, shape: tuple[int, ...], memory: str | int | None, mesh: Mesh | None) -> int:
         """Returns how many pictures of a shape one call should get."""
-        return solved_at_once(mesh)
+        method = FAMILIES["inversion"].methods["inversion"]
+        return solved_at_once(
+            method, self.network, lambda: (np.zeros(shape, np.float32),), self.options, memory, mesh
+        )
 
     def __call__(
         self, pixels: np.ndarray, items: Sequence[Item], size: int | None, mesh: Mesh | None

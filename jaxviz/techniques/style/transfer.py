@@ -1,17 +1,30 @@
 """Style transfer, from pictures to a picture."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from jaxviz._typing import AnyImage, Image
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxviz import colors, images, snapshots
+from jaxviz._checks import image as checked_image
+from jaxviz._checks import known
+from jaxviz._typing import AnyImage, Image, Key
+from jaxviz.memory import Plan, plan
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer
+from jaxviz.techniques.pyramid import sizes_by_sqrt2, solve_pyramid
 from jaxviz.techniques.solving import schedule_of
 from jaxviz.techniques.style.posing import problem
 from jaxviz.techniques.style.presets import PRESETS
 
 schedule = schedule_of(PRESETS)
+LARGE = 1024 * 1024
+"""Pixels of a picture above which the memory is asked about before the run."""
 
 
 def transfer(
@@ -22,6 +35,15 @@ def transfer(
     preset: str = "default",
     steps: int | None = None,
     optimizer: Optimizer | None = None,
+    keep_colors: str | None = None,
+    histogram: bool = False,
+    pyramid: int | None = None,
+    memory: str | int | float | None = None,
+    window: int | None = None,
+    snapshot: str | Path | None = None,
+    snapshot_every: int = 100,
+    resume: bool = False,
+    key: Key | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
 ) -> Solution:
@@ -31,14 +53,31 @@ def transfer(
       network: Φ.
       content: RGB, float32, [h, w, 3], in [0, 1].
       styles: One or more images of any size.
-      preset: "default".
-      steps: Evaluations; None for the preset's 300.
-      optimizer: None for the preset's L-BFGS.
+      preset: "default", "gatys2016", "gatys_notebook", "neural_style" or "crowsonkb".
+      steps: Evaluations; None for the preset's. With a pyramid, of each scale.
+      optimizer: None for the preset's.
+      keep_colors: One of `colors.KEEP`, to keep the content's colors: "luminance" and "lab" take them over
+        afterwards; "cholesky", "pca" and "sqrt" first give the styles mean and covariance of the content's. None
+        for the styles' colors.
+      histogram: Whether the result is given exactly the styles' histograms of each channel.
+      pyramid: Longer side in pixels of the coarsest of several scales, each of twice the pixels; None for the
+        preset's, which is one scale but for "crowsonkb".
+      memory: What the run may take, such as "4GB", the process on a CPU included: a picture that needs more is seen
+        through windows. None for what the device has.
+      window: About how many pixels are seen at a time, down and across; None for what `memory` allows.
+      snapshot: File to keep the run's state in, to go on from after a kill; None for none.
+      snapshot_every: Evaluations between two snapshots, at least 1.
+      resume: Whether to go on from the snapshot where it exists.
+      key: Seeds the noise; None stands for `jax.random.key(0)`.
       on_chunk: As for `minimize`.
       options: As for `problem`.
 
     Raises:
-      KeyError, ValueError: As `problem` and `minimize` do.
+      KeyError, ValueError: As `problem`, `minimize` and `snapshots.minimize` do; if both `keep_colors` and
+        `histogram` are asked for, or the memory is too small: the message says the least that would do.
+
+    Note:
+      A run of a preset with free colors is cut to [0, 1] at the end.
 
     Example:
       >>> network = jaxviz.load("vgg16")
@@ -46,6 +85,108 @@ def transfer(
       >>> jaxviz.style.transfer(network, content, [style], steps=1).value.shape
       (32, 48, 3)
     """
-    posed, start = problem(network, content, styles, preset=preset, **options)
-    evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
-    return minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
+    known(preset, PRESETS, "preset of style")
+    if keep_colors is not None:
+        known(keep_colors, colors.KEEP, "way to keep colors")
+        if histogram:
+            raise ValueError(
+                "keep_colors and histogram are both given; the result has one's colors or the other's"
+            )
+    values = PRESETS[preset].values
+    smallest = values.get("pyramid") if pyramid is None else pyramid
+    if smallest is not None and smallest < 1:
+        raise ValueError(f"pyramid is {smallest:g}; expected at least 1 pixel")
+    content = jnp.asarray(checked_image(content, "content"))
+    wanted = [jnp.asarray(checked_image(style, f"style {i}")) for i, style in enumerate(styles)]
+    seen = [colors.before(keep_colors, content, style) if keep_colors else style for style in wanted]
+    given = {**options, "preset": preset, "key": key}
+    if window is None and (memory is not None or content.shape[0] * content.shape[1] > LARGE):
+        window = planned(network, content, seen, memory, optimizer=optimizer, **given).window
+    given["window"] = window
+    kept: dict[str, Any] = {"every": snapshot_every, "resume": resume}
+    if smallest is None:
+        posed, start = problem(network, content, seen, **given)
+        evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
+        shared: dict[str, Any] = {"steps": evaluations, "optimizer": chosen, "key": key, "on_chunk": on_chunk}
+        if snapshot is None:
+            solution = minimize(posed, start, **shared)
+        else:
+            solution = snapshots.minimize(posed, start, path=snapshot, **kept, **shared)
+    else:
+        solution = _over_scales(
+            network, content, seen, smallest, steps, optimizer, on_chunk, snapshot, kept, given
+        )
+    value = jnp.clip(solution.value, 0, 1)
+    if keep_colors is not None:
+        value = colors.after(keep_colors, content, value)
+    if histogram:
+        every_pixel = jnp.concatenate([style.reshape(-1, 1, 3) for style in wanted])
+        value = colors.match_histogram(value, every_pixel)
+    return dataclasses.replace(solution, value=value)
+
+
+def planned(
+    network: Network,
+    content: Image,
+    styles: Sequence[AnyImage],
+    memory: str | int | float | None = None,
+    *,
+    preset: str = "default",
+    optimizer: Optimizer | None = None,
+    **options: Any,
+) -> Plan:
+    """Returns how large a part of the picture is seen at a time so that a run fits the memory, and what it takes.
+
+    Arguments are those of `transfer`.
+
+    Raises:
+      ValueError: If the memory is too small: the message says the least that would do.
+    """
+
+    def pose(window: int | None) -> Any:
+        return problem(network, content, styles, preset=preset, **{**options, "window": window})
+
+    return plan(pose, lambda z: schedule(z, preset=preset, optimizer=optimizer)[1], memory)
+
+
+def _over_scales(
+    network: Network,
+    content: Any,
+    styles: list[Any],
+    smallest: int,
+    steps: int | None,
+    optimizer: Optimizer | None,
+    on_chunk: Any,
+    snapshot: Any,
+    kept: dict[str, Any],
+    given: dict[str, Any],
+) -> Solution:
+    preset = PRESETS[given["preset"]]
+    longest = max(content.shape[:2])
+    sizes = sizes_by_sqrt2(min(smallest, longest), longest)
+    each = [preset.steps if steps is None else steps] * len(sizes)
+    if steps is None:
+        each[0] = preset.values.get("first_steps", each[0])
+
+    def pose(size: int) -> Any:
+        scale = size / longest
+
+        def scaled(picture: Any) -> Any:
+            h, w = (max(1, round(n * scale)) for n in picture.shape[:2])
+            return jnp.asarray(images.resize(np.asarray(picture), h, w))
+
+        options = dict(given)
+        if options.get("masks") is not None:
+            options["masks"] = [
+                scaled(np.repeat(np.asarray(mask, np.float32)[..., None], 3, -1))[..., 0]
+                for mask in options["masks"]
+            ]
+        if hasattr(options.get("init"), "shape"):
+            options["init"] = scaled(options["init"])
+        return problem(network, scaled(content), [scaled(style) for style in styles], **options)
+
+    start = jax.ShapeDtypeStruct(content.shape, jnp.float32)
+    chosen = schedule(start, preset=given["preset"], optimizer=optimizer)[1]
+    return solve_pyramid(
+        pose, sizes, each, chosen, key=given["key"], on_chunk=on_chunk, snapshot=snapshot, **kept
+    )
