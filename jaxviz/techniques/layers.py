@@ -1,12 +1,13 @@
 """The layers of a network that a technique looks at, and their weights."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 
 from jaxviz._checks import known
 from jaxviz._typing import Number
-from jaxviz.networks import Network, pooled
+from jaxviz.networks import Network, parameter_shapes, pooled, tap_shapes
 
 
 def layer_weights(
@@ -35,3 +36,17 @@ def with_pooling(network: Network, pooling: str | None) -> Network:
     if pooling is None or getattr(network.architecture, "pooling", pooling) == pooling:
         return network
     return pooled(network, pooling)
+
+
+def head_taps(architecture: Any) -> tuple[str, ...]:
+    """Returns the taps of a classifier that needs one size of pictures, whether the architecture has it or not.
+
+    Example:
+      >>> head_taps(jaxviz.load("vgg16").architecture)
+      ('fc6', 'relu6', 'fc7', 'relu7', 'logits')
+    """
+    if not hasattr(architecture, "head_size"):
+        return ()
+    whole, bare = (architecture.clone(classes=classes) for classes in (1000, None))
+    rest = tap_shapes(bare, parameter_shapes(bare))
+    return tuple(tap for tap in tap_shapes(whole, parameter_shapes(whole)) if tap not in rest)

@@ -1,4 +1,4 @@
-"""Pictures found from their features at one layer."""
+"""Pictures found from their features at one layer or more."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,14 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxviz._checks import known
-from jaxviz.jobs.sizes import Longer, Sizing
+from jaxviz.jobs.sizes import Longer, Sizing, Square
 from jaxviz.jobs.sources import Item
 from jaxviz.jobs.tasks.base import Result, Task, checked_save, described
 from jaxviz.jobs.tasks.solved import filled, solved_at_once
 from jaxviz.networks import Network
 from jaxviz.techniques import FAMILIES
+from jaxviz.techniques.inversion.posing import Layers, inverted_layers
+from jaxviz.techniques.layers import head_taps
 from jaxviz.techniques.solving import solve_many
 
 
@@ -62,7 +63,7 @@ class _Inversion:
 def inversion(
     network: Network,
     *,
-    layer: str,
+    layer: Layers,
     preset: str = "default",
     size: int = 256,
     steps: int | None = None,
@@ -72,13 +73,14 @@ def inversion(
     save: str = "pictures",
     **options: Any,
 ) -> Task:
-    """Returns the task of finding pictures with the same features at one layer.
+    """Returns the task of finding pictures with the same features at one layer or more.
 
     Args:
       network: Any.
-      layer: The tap to invert.
+      layer: The tap to invert, or several, or weights by tap.
       preset: Of `FAMILIES["inversion"]`.
-      size: Longer side; the other is rounded to a multiple of 32 by cutting.
+      size: Longer side; the other is rounded to a multiple of 32 by cutting. For a classifier's layers of VGGs and
+        AlexNet the side of the square that it needs, 224, which is taken whatever is given.
       steps: Evaluations; None for the preset's.
       optimizer: None for the preset's.
       algorithm: The optimizer's name for the manifest, where one is given.
@@ -90,11 +92,12 @@ def inversion(
       KeyError, ValueError: If the layer, the preset or an option does not exist.
     """
     family = FAMILIES["inversion"]
-    known(layer, network.layers, f"layer of {network.name or 'this network'}")
+    weights = inverted_layers(network, layer)
     fixes = family.preset(preset).fixes()
     given = family.checked("inversion", {"layer": layer, **options})
     checked_save(save)
-    sizing = Longer(size)
+    dense = any(name in head_taps(network.architecture) for name in weights)
+    sizing: Sizing = Square(224) if dense else Longer(size)
     settings = described("invert", network, sizing, preset=preset, seed=seed, save=save)
     settings["options"] = given
     settings["steps"] = fixes["steps"] if steps is None else steps
