@@ -39,6 +39,8 @@ class Choice:
         said = self.method.options[name]
         if said.kind == "fraction":
             return options.fraction(text, self._flags[name])
+        if said.kind == "numbers":
+            return options.numbers(text, self._flags[name])
         if said.kind == "choice":
             return known(text, said.choices, name.replace("_", " "))
         return options.weights_of_layers(text) if said.kind == "layers" else text
@@ -50,6 +52,10 @@ class Choice:
             is_class = self.method.options[name].kind == "class"
             found[name] = class_index(network, value, self._flags[name]) if is_class else value
         return found
+
+    def values_without_classes(self) -> dict[str, Any]:
+        """Returns the options that were given, of a method that takes no classes: they need no network."""
+        return dict(self._values)
 
     def settled(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what the method's options came to be, defaults included."""

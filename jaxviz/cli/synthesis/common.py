@@ -1,5 +1,6 @@
 """What the commands that minimize share: reading, the network of a preset, solving, the record."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from jaxviz.cli import runs
 from jaxviz.cli.methods import Choice
 from jaxviz.cli.session import Session, optimizer_named
 from jaxviz.drawing import plots
+from jaxviz.optimization import Solution
 from jaxviz.zoo import available
 
 FALLBACK = "vgg16"
@@ -43,12 +45,26 @@ def preset_network(session: Session) -> jaxviz.Network:
     session.settle(network=name)
     # Style, texture and inversion look at features: a classifier in the file would only take time and memory.
     return jaxviz.load(
-        name, weights=session.given["weights"], pooling=session.given["pooling"], classifier=False
+        name, weights=session.given["weights"], pooling=session.given["pooling"] or "max", classifier=False
     )
 
 
-def solved(session: Session, network: jaxviz.Network, *inputs: Any, **more: Any) -> None:
-    """Runs the method that was chosen under a progress bar, and writes what it found."""
+def settings_of(session: Session) -> dict[str, Any]:
+    """Returns the preset and the optimizer that were asked for, as a technique takes them."""
+    return {"preset": session.given["preset"], "optimizer": optimizer_named(session.given["optimizer"])}
+
+
+def solved(
+    session: Session,
+    network: jaxviz.Network,
+    *inputs: Any,
+    watch: Callable[[Solution], None] | None = None,
+    **more: Any,
+) -> Solution:
+    """Runs the method that was chosen under a progress bar, writes what it found, and returns it.
+
+    `watch` sees the solution so far, about twice a second.
+    """
     chosen, given = choice(session), session.given
     preset = chosen.family.preset(given["preset"])
     values = chosen.values(network) | {name: value for name, value in more.items() if value is not None}
@@ -65,7 +81,7 @@ def solved(session: Session, network: jaxviz.Network, *inputs: Any, **more: Any)
             steps=steps,
             optimizer=optimizer,
             key=jax.random.key(given["seed"]),
-            on_chunk=on_chunk,
+            on_chunk=on_chunk if watch is None else _both(on_chunk, watch),
             **values,
         ),
         steps,
@@ -77,6 +93,17 @@ def solved(session: Session, network: jaxviz.Network, *inputs: Any, **more: Any)
     if given["plot"] is not None:
         plot = plots.loss_plot(solution.losses, rejections=int(solution.rejections))
         session.write(given["plot"], plot / np.float32(255))
+    return solution
+
+
+def _both(
+    first: Callable[[Solution], None], second: Callable[[Solution], None]
+) -> Callable[[Solution], None]:
+    def called(solution: Solution) -> None:
+        first(solution)
+        second(solution)
+
+    return called
 
 
 def preset_record(choice: Choice, given: dict[str, Any]) -> dict[str, Any]:
