@@ -90,8 +90,8 @@ def grid(
     losses: list[float] = []
     for first in range(0, count, at_once):
         own = points[first : first + at_once]
-        # The last part is filled up: one number of problems is one program.
-        whole = [*own, *[own[-1]] * (min(at_once, count) - len(own))]
+        # A part is filled up: one number of problems is one program, and gives the same bits whatever else is asked.
+        whole = [*own, *[own[-1]] * (at_once - len(own))]
         found = solve_many(
             method,
             network,
