@@ -39,6 +39,8 @@ class Choice:
         said = self.method.options[name]
         if said.kind == "fraction":
             return options.fraction(text, self._flags[name])
+        if said.kind == "numbers":
+            return options.numbers(text, self._flags[name])
         if said.kind == "choice":
             return known(text, said.choices, name.replace("_", " "))
         return options.weights_of_layers(text) if said.kind == "layers" else text

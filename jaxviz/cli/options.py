@@ -68,7 +68,14 @@ READING = [
     ),
 ]
 POOLING = [
-    parameter("pooling", Annotated[str, option("--pooling", WHAT, "max, as trained, or average.")], "max")
+    parameter(
+        "pooling",
+        Annotated[
+            str | None,
+            option("--pooling", WHAT, "max, as trained, or average; default: the preset's."),
+        ],
+        None,
+    )
 ]
 SAVE = [
     parameter(
@@ -195,7 +202,7 @@ def of_methods(family: Family) -> list[Parameter]:
                 parameter(
                     parsed_name(flag),
                     Annotated[TYPES[said.kind], option(flag, panel, text, **limits)],
-                    said.usual,
+                    False if said.kind == "flag" else said.usual,
                 )
             )
     return made
@@ -213,6 +220,8 @@ def parsed_name(flag: str) -> str:
 
 TYPES: dict[str, Any] = {
     "number": float | None,
+    "numbers": str | None,
+    "flag": bool,
     "fraction": str | None,
     "integer": int | None,
     "class": str | None,
@@ -245,6 +254,17 @@ def weights_of_layers(texts: list[str]) -> Mapping[str, float]:
         except ValueError:
             raise ValueError(f"layer {text!r} has no weight that is a number; write NAME=WEIGHT") from None
     return weights
+
+
+def numbers(text: str, flag: str) -> tuple[float, ...]:
+    """Returns numbers from a text such as "0.7,0.3"."""
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"{flag} is {text!r}; expected numbers with commas between, such as 0.7,0.3"
+        ) from None
+    return found
 
 
 def fraction(text: str, flag: str) -> float:
