@@ -71,7 +71,8 @@ POOLING = [
     parameter(
         "pooling",
         Annotated[
-            str | None, option("--pooling", WHAT, "max or average; default: the preset's, mostly max.")
+            str | None,
+            option("--pooling", WHAT, "max, as trained, or average; default: the preset's."),
         ],
         None,
     )
@@ -255,12 +256,15 @@ def weights_of_layers(texts: list[str]) -> Mapping[str, float]:
     return weights
 
 
-def numbers(text: str, flag: str) -> list[float]:
-    """Returns the numbers of a text such as "0.7,0.3"."""
+def numbers(text: str, flag: str) -> tuple[float, ...]:
+    """Returns numbers from a text such as "0.7,0.3"."""
     try:
-        return [float(word) for word in text.split(",")]
+        found = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"{flag} is {text!r}; expected numbers, as 0.7,0.3") from None
+        raise ValueError(
+            f"{flag} is {text!r}; expected numbers with commas between, such as 0.7,0.3"
+        ) from None
+    return found
 
 
 def fraction(text: str, flag: str) -> float:

@@ -141,22 +141,20 @@ class Session:
             task = progress.add_task(title, total=max(steps, 1), loss="compiling")
 
             def on_chunk(solution: Solution) -> None:
-                done = int(solution.evaluations)
-                lowest = np.fmin.reduce(solution.losses, initial=np.nan)
+                done = int(np.max(solution.evaluations))
+                lowest = np.fmin.reduce(solution.losses, axis=None, initial=np.nan)
                 progress.update(task, completed=done, loss=f"{lowest:.4g}")
 
             try:
                 solution = solve(on_chunk)
             except Interrupted as interruption:
                 solution, self.interrupted = interruption.solution, True
-        if not solution.finite:
+        if not np.all(solution.finite):
             raise Failure(
                 "the loss became NaN or infinite; take a smaller step, other weights or another picture"
             )
-        self.record["losses"] = [float(loss) for loss in solution.losses]
-        self.record["evaluations"] = int(solution.evaluations)
-        self.record["rejections"] = int(solution.rejections)
-        self.record["restarts"] = int(solution.restarts)
+        for name in ("losses", "evaluations", "rejections", "restarts"):
+            self.record[name] = np.asarray(getattr(solution, name)).tolist()
         self.record["seconds"] = {"compile": solution.compile_seconds, "run": solution.run_seconds}
         return solution
 

@@ -1,13 +1,14 @@
 """Many small pictures as one: kernels and activation maps in a grid, on the host; every value is a square."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
+from jaxviz import images
 from jaxviz._checks import known
 from jaxviz.images import Resized
 
@@ -17,6 +18,8 @@ READABLE = 16
 """Blocks on a sheet, and tiles in a block, where nothing else is asked for."""
 KERNELS, MAPS, LARGEST = 960, 1280, 1920
 """Usual width of all tiles together, in pixels, and the largest."""
+ACROSS, NAMED = 8, 128
+"""Pictures in a row, at most, and pixels that each has across, so that its name fits above it."""
 MARGIN, GAP, LINE, TEXT, ROW = 16, 3, 2, 14, 19
 PAPER, INK = (255, 255, 255), (40, 40, 44)
 FRAME = (120, 152, 204)
@@ -108,6 +111,33 @@ def activation_maps(
     ends = ("-m", "m, the largest magnitude") if signed else ("0", "largest value")
     legend = (ends[0], bar, f"{ends[1]} of each map")
     return _sheet(tiles, columns, titles, gap=2 * GAP, caption=caption, legend=legend)
+
+
+def row(pictures: Mapping[str, Resized], *, caption: str = "") -> Resized:
+    """Returns pictures side by side under their names, at most eight in a row, on white where sizes differ.
+
+    Small ones are enlarged, every value a square; those for which there is no room are made smaller.
+
+    Args:
+      pictures: Name → RGB in [0, 1], at least one.
+      caption: A line above.
+
+    Example:
+      >>> row({"original": np.zeros((64, 64, 3)), "relu1_2": np.ones((64, 64, 3))}).shape
+      (179, 294, 3)
+    """
+    columns = min(len(pictures), ACROSS)
+    room = LARGEST // columns - 2 * GAP
+    tiles = [
+        _enlarged(images.to_bytes(picture), min(room, max(picture.shape[1], NAMED)))
+        for picture in pictures.values()
+    ]
+    h, w = (max(tile.shape[axis] for tile in tiles) for axis in (0, 1))
+    framed = [
+        np.pad(tile, ((0, h - tile.shape[0]), (0, w - tile.shape[1]), (0, 0)), constant_values=PAPER[0])
+        for tile in tiles
+    ]
+    return _sheet(framed, columns, list(pictures), gap=2 * GAP, caption=caption)
 
 
 def _tops(kernels: Float[np.ndarray, "n kh kw c"], scale: str) -> list[float]:

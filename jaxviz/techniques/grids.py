@@ -90,7 +90,7 @@ def grid(
     losses: list[float] = []
     for first in range(0, count, at_once):
         own = points[first : first + at_once]
-        # A part is filled up: one number of problems is one program, and gives the same bits whatever else is asked.
+        # Filled up, so that one number of problems is one program, with the same bits whatever else is asked.
         whole = [*own, *[own[-1]] * (at_once - len(own))]
         found = solve_many(
             method,

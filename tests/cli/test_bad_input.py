@@ -122,6 +122,14 @@ def test_bad_pictures(command, files, arguments, words):
         ("texture cat.png --size 8x8x8", ("--size", "HEIGHTxWIDTH")),
         ("texture cat.png --exemplar-size 0", ("--exemplar-size", "1")),
         ("texture cat.png --steps -1", ("--steps", "0")),
+        ("texture cat.png --window 0", ("--window", "1")),
+        ("texture cat.png --pyramid 0", ("--pyramid", "1")),
+        ("texture cat.png cat.png --shares 0.7;0.3", ("--shares is '0.7;0.3'", "0.7,0.3")),
+        ("texture cat.png --strip --plot a.png", ("--plot is for one run", "--strip")),
+        ("invert cat.png --seeds 0", ("--seeds", "1")),
+        ("invert cat.png --strip --seeds 2", ("--strip and --seeds are both given",)),
+        ("invert cat.png --seeds 2 --plot a.png", ("--plot is for one run", "--seeds")),
+        ("invert *.png --strip", ("--strip and --seeds are for one picture",)),
         ("style cat.png cat.png --style-size 0", ("--style-size", "1")),
         ("style cat.png cat.png --style-weight -1", ("--style-weight", "0")),
         ("style cat.png cat.png --content-weight much", ("--content-weight", "number")),
@@ -207,16 +215,32 @@ ALL_ZERO = ("all layer weights are zero", "give one above zero")
         ("texture cat.png --layer relu1_1=-1", ("relu1_1", "-1")),
         ("texture cat.png --layer relu1_1=nan", ("relu1_1", "nan")),
         ("texture cat.png --layer relu1_1=0 --layer pool1=0", ALL_ZERO),
+        ("texture cat.png cat.png --shares 1", ("there are 1 shares for 2 exemplar",)),
+        ("texture cat.png --shares 0", ("all shares are zero",)),
+        ("texture cat.png --up-to pool9", ("'pool9'", "nearest:", "pool5")),
+        ("texture cat.png --up-to relu3_1", ("up_to is 'relu3_1'", "relu1_1, pool1")),
+        ("texture cat.png --exemplar-size 8", ("'pool4'", "8×8", "take a larger one")),
+        (
+            "texture cat.png --exemplar-size 40 --tileable --up-to pool4 --window 9",
+            ("leave window or tileable",),
+        ),
+        ("invert cat.png --layer fc6", ("vgg16 has no classifier, so no fc6", "vgg16_classifier")),
+        ("invert cat.png --strip --layer relu1_1 --layer relu9", ("'relu9'", "nearest")),
+        ("invert cat.png --layer relu1_1=0", ALL_ZERO),
         ("texture cat.png --style-loss grams", ("'grams'", "nearest: gram")),
         ("style cat.png cat.png --content-weight 0 --style-weight 0", ("both zero", "above zero")),
         ("style cat.png cat.png --style-layer relu1_1=0", ALL_ZERO),
         ("style cat.png cat.png --content-layer relu1_1=0", ALL_ZERO),
         ("style cat.png cat.png --style-weight nan", ("--style-weight",)),
-        ("style cat.png cat.png --style-loss mean", ("'mean'", "gram, covariance")),
+        ("style cat.png cat.png --style-loss mean", ("'mean'", "nearest: moments")),
     ],
 )
 def test_bad_arguments(command, files, line, words):
     refused(command, files, f"{line} --size 48", 2, *words)
+
+
+def test_a_tileable_size_that_does_not_fit_is_refused_with_one_that_does(command, files):
+    refused(command, files, "texture cat.png --tileable --size 40x50", 2, "size is 40×50", "such as 48×64")
 
 
 TOO_SMALL = "does not exist for a picture of 1×1; take a larger one"

@@ -2,6 +2,7 @@ import json
 import re
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -206,6 +207,66 @@ def test_texture_has_the_size_asked_for(command, tmp_path, picture):
     check_common(found, "texture")
     assert found["settings"]["layer"] == ["relu1_1", "pool1=0.5"]
     assert images.read(tmp_path / "texture.png").shape[:2] == (24, 40)
+
+
+def test_textures_are_mixed_and_can_be_tiled(command, photo, tmp_path, picture):
+    images.write(tmp_path / "brick.png", picture("brick", 48))
+    options = ("--size", "32x48", "--exemplar-size", 48, "--up-to", "pool1", "--steps", 2, "--json", "-")
+    line = ("texture", photo, "brick.png", "--shares", "0.7,0.3", "--tileable", "--pooling", "average")
+    outcome = command(*line, *options)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    found = json.loads(outcome.stdout)
+    assert found["settings"]["pictures"] == [str(photo), "brick.png"]
+    assert found["settings"]["tileable"] is True
+    assert found["preset"]["overridden"] == {"steps": 2, "pooling": "average"}
+    assert images.read(tmp_path / "texture.png").shape == (32, 48, 3)
+
+
+def test_texture_by_scales(command, photo, tmp_path):
+    options = ("--size", "48", "--exemplar-size", 48, "--up-to", "pool1", "--pyramid", 24, "--steps", 2)
+    assert command("texture", photo, *options, "--json", "a.json").code == 0
+    assert len(record(tmp_path / "a.json")["losses"]) == 6
+
+
+def test_strips_are_sheets_or_arrays_of_each_layer(command, photo, tmp_path):
+    layers = ("--layer", "relu1_1", "--layer", "pool1")
+    for name, line in (("invert", (*LOW,)), ("texture", (*LOW, "--exemplar-size", 48))):
+        assert command(name, photo, *layers, *line, "--strip", "--out", "a.npy", "--json", "a.json").code == 0
+        assert np.load(tmp_path / "a.npy").shape == (2, 32, 32, 3)
+        found = record(tmp_path / "a.json")
+        check_common(found, name)
+        assert list(found["layers"]) == ["relu1_1", "pool1"]
+        for each in found["layers"].values():
+            assert each["loss"] == min(each["losses"])
+            assert each["evaluations"] == 3
+        assert command(name, photo, *layers, *line, "--strip", "--out", "a.png").code == 0
+        h, w, _ = images.read(tmp_path / "a.png").shape
+        assert h > 128
+        assert w > 3 * 128
+
+
+def test_several_seeds_are_a_row_of_pictures(command, photo, tmp_path):
+    line = ("invert", photo, "--layer", "relu1_1", *LOW, "--seed", 4)
+    assert command(*line, "--seeds", 2, "--out", "a.npy", "--json", "a.json").code == 0
+    found = record(tmp_path / "a.json")
+    assert [each["seed"] for each in found["seeds"]] == [4, 5]
+    assert [each["loss"] for each in found["seeds"]] == [min(losses) for losses in found["losses"]]
+    assert command(*line, "--out", "b.npy").code == 0
+    np.testing.assert_allclose(np.load(tmp_path / "a.npy")[0], np.load(tmp_path / "b.npy"), atol=1e-3)
+    assert command(*line, "--seeds", 2, "--out", "a.png").code == 0
+    assert images.read(tmp_path / "a.png").shape[1] > 2 * 128
+
+
+def test_inversion_of_a_classifiers_layer_takes_its_square(command, tmp_path, picture, monkeypatch):
+    network = jaxviz.initialize("alexnet", jax.random.key(0))
+    monkeypatch.setattr(jaxviz, "load", lambda *_, classifier, **__: network if classifier else None)
+    images.write(tmp_path / "wide.png", images.resize(picture("chelsea", 64), 30, 60))
+    line = ("--network", "alexnet", "--layer", "relu6", "--layer", "conv1=0.5", "--steps", 1)
+    outcome = command("invert", "wide.png", *line, "--json", "a.json")
+    assert outcome.code == 0
+    assert "layers of the classifier need 224×224 pixels: the centre was cut out" in outcome.stderr
+    assert record(tmp_path / "a.json")["settings"]["size"] == 224
+    assert images.read(tmp_path / "inversion.png").shape == (224, 224, 3)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,15 @@ BOUNDED = [
     if bound is not None
 ]
 SMALL = {"steps": 2}
+FIXED = {"colors", "start_center", "start_deviation", "histogram"} | {
+    "content_reduction",
+    "smoothness",
+    "noise_center",
+    "noise_deviation",
+    "borders",
+    "first_steps",
+}
+"""What a preset fixes and no option changes."""
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +172,7 @@ def test_presets_fix_everything_together(name):
     for preset in family.presets.values():
         assert {"network", "units", "optimizer", "steps"} <= set(preset.fixes())
         for option in preset.values:
-            assert option in method.options or option in ("colors", "start_deviation")
+            assert option in method.signature or option in FIXED
         assert preset.overridden({"steps": preset.steps + 1, "layer": "x"}) == {"steps": preset.steps + 1}
         assert preset.overridden(dict.fromkeys(preset.values)) == {}
     with pytest.raises(KeyError, match=f"no preset of {name} is named 'papre'"):

@@ -201,3 +201,26 @@ def test_windows_have_the_loss_of_the_whole(vgg16, small):
         seen, same = texture.problem(vgg16, exemplar, size=(96, 64), weights=LOW, window=32)
         np.testing.assert_array_equal(start, same)
         np.testing.assert_allclose(seen.loss(start, KEY), whole.loss(start, KEY), rtol=1e-4)
+
+
+class TestPyramid:
+    def test_exemplar_and_texture_grow_together(self, vgg16, small):
+        options = {"weights": LOW, "size": (48, 32), "steps": 3}
+        found = texture.synthesize(vgg16, small[0], pyramid=24, **options)
+        assert found.scales == ((24, 16, 3), (34, 23, 3), (48, 32, 3))
+        assert found.value.shape == (48, 32, 3)
+        assert len(found.losses) == 9
+        alone = texture.synthesize(vgg16, small[0], **options)
+        one = texture.synthesize(vgg16, small[0], pyramid=500, **options)
+        np.testing.assert_allclose(one.losses, alone.losses, rtol=1e-5)
+
+    def test_every_scale_of_a_tileable_texture_can_be_tiled(self, vgg16, small):
+        options = {"up_to": "pool2", "size": 48, "tileable": True, "steps": 1}
+        found = texture.synthesize(vgg16, small[0], pyramid=30, **options)
+        assert [scale[:2] for scale in found.scales] == [(32, 32), (48, 48)]
+
+    def test_bad_ones(self, vgg16, small):
+        with pytest.raises(ValueError, match="pyramid is 0; expected at least 1"):
+            texture.synthesize(vgg16, small[0], pyramid=0)
+        with pytest.raises(ValueError, match="'pool4' of vgg16 does not exist for a picture of 12×12"):
+            texture.synthesize(vgg16, small[0], pyramid=12, steps=0)

@@ -1,6 +1,6 @@
 """What the commands that minimize share: reading, the network of a preset, solving, the record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from jaxviz import images
 from jaxviz.cli import runs
 from jaxviz.cli.methods import Choice
 from jaxviz.cli.session import Session, optimizer_named
-from jaxviz.drawing import plots
+from jaxviz.drawing import plots, sheets
 from jaxviz.optimization import Solution
 from jaxviz.zoo import available
 
@@ -31,11 +31,11 @@ def choice(session: Session) -> Choice:
     return session.choice
 
 
-def preset_network(session: Session) -> jaxviz.Network:
-    """Returns the network asked for, else the preset's, else, where its weights are not here, VGG-16."""
+def preset_name(session: Session) -> str:
+    """Returns the network's name asked for, else the preset's, else, where its weights are not here, VGG-16's."""
     chosen = choice(session)
     asked, preset = session.given["network"], chosen.preset
-    name = asked or (preset.network if preset else FALLBACK)
+    name: str = asked or (preset.network if preset else FALLBACK)
     if asked is None and session.given["weights"] is None and not available(name):
         session.note(
             f"preset {session.given['preset']!r} is meant for {name}, whose weights are not here; "
@@ -43,9 +43,19 @@ def preset_network(session: Session) -> jaxviz.Network:
         )
         name = FALLBACK
     session.settle(network=name)
-    # Style, texture and inversion look at features: a classifier in the file would only take time and memory.
+    return name
+
+
+def preset_network(session: Session, name: str = "", *, classifier: bool = False) -> jaxviz.Network:
+    """Returns the network of a name, where it is empty of `preset_name`.
+
+    Most techniques look at features: a classifier in the file would only take time and memory.
+    """
     return jaxviz.load(
-        name, weights=session.given["weights"], pooling=session.given["pooling"] or "max", classifier=False
+        name or preset_name(session),
+        weights=session.given["weights"],
+        pooling=session.given["pooling"] or "max",
+        classifier=classifier,
     )
 
 
@@ -54,45 +64,68 @@ def settings_of(session: Session) -> dict[str, Any]:
     return {"preset": session.given["preset"], "optimizer": optimizer_named(session.given["optimizer"])}
 
 
-def solved(
+def solved(session: Session, network: jaxviz.Network, *inputs: Any, **more: Any) -> Solution:
+    """Runs the method that was chosen under a progress bar, writes what it found, and returns it."""
+    solution = minimized(session, network, *inputs, **more)
+    session.write(session.out, np.asarray(solution.value))
+    if session.given["plot"] is not None:
+        plot = plots.loss_plot(solution.losses, rejections=int(solution.rejections))
+        session.write(session.given["plot"], plot / np.float32(255))
+    return solution
+
+
+def minimized(
     session: Session,
     network: jaxviz.Network,
     *inputs: Any,
-    watch: Callable[[Solution], None] | None = None,
+    function: Callable[..., Solution] | None = None,
+    title: str = "",
+    scales: int = 1,
+    watch: Callable[[Solution], None] = lambda solution: None,
     **more: Any,
 ) -> Solution:
-    """Runs the method that was chosen under a progress bar, writes what it found, and returns it.
+    """Returns what the method that was chosen finds, under a progress bar.
 
-    `watch` sees the solution so far, about twice a second.
+    Args:
+      session: The command's.
+      network: Φ.
+      inputs: What the method takes after it.
+      function: What is called in the method's place.
+      title: Stands beside the progress bar.
+      scales: How many times the steps are made.
+      watch: Sees the solution so far, about twice a second.
+      more: Options that take the place of those given; None stands for none.
     """
     chosen, given = choice(session), session.given
     preset = chosen.family.preset(given["preset"])
-    values = chosen.values(network) | {name: value for name, value in more.items() if value is not None}
-    steps = preset.steps if given["steps"] is None else given["steps"]
+    values = chosen.values(network)
+    if given["pooling"] is not None and "pooling" in chosen.method.signature:
+        values["pooling"] = given["pooling"]
     beside = ("steps", "optimizer", "network", "init")
     texts = {name: given[name] for name in beside if given.get(name) not in (None, "")}
-    session.record["preset"] = preset_record(chosen, {**chosen.values(network), **texts})
+    session.record["preset"] = preset_record(chosen, {**values, **texts})
+    values |= {name: value for name, value in more.items() if value is not None}
+    if "seed" not in values:
+        values["key"] = jax.random.key(given["seed"])
+    steps = preset.steps if given["steps"] is None else given["steps"]
     optimizer = optimizer_named(given["optimizer"])
     solution = session.solved(
-        lambda on_chunk: chosen.method.function(
+        lambda on_chunk: (function or chosen.method.function)(
             network,
             *inputs,
             preset=given["preset"],
-            steps=steps,
+            steps=given["steps"],
             optimizer=optimizer,
-            key=jax.random.key(given["seed"]),
-            on_chunk=on_chunk if watch is None else _both(on_chunk, watch),
+            on_chunk=_both(on_chunk, watch),
             **values,
         ),
-        steps,
+        steps * scales,
+        title,
     )
     session.settle(steps=steps)
-    if preset.departures:
-        session.note(f"preset {given['preset']!r}: {preset.departures}; this ran on {network.name}")
-    session.write(session.out, np.asarray(solution.value))
-    if given["plot"] is not None:
-        plot = plots.loss_plot(solution.losses, rejections=int(solution.rejections))
-        session.write(given["plot"], plot / np.float32(255))
+    note = f"preset {given['preset']!r}: {preset.departures}; this ran on {network.name}"
+    if preset.departures and note not in session.record.get("notes", []):
+        session.note(note)
     return solution
 
 
@@ -104,6 +137,44 @@ def _both(
         second(solution)
 
     return called
+
+
+def row_of_layers(
+    session: Session,
+    original: images.Picture,
+    layers: Sequence[str],
+    solve: Callable[[str], Solution],
+    caption: str,
+) -> None:
+    """Writes what is found of each layer as one sheet, the original first, or as an array without it."""
+    found: dict[str, Any] = {}
+    told: dict[str, Any] = {}
+    for layer in layers:
+        solution = solve(layer)
+        found[layer] = np.asarray(solution.value)
+        of_run = ("losses", "evaluations", "rejections", "restarts", "seconds")
+        told[layer] = {"loss": lowest(solution)} | {name: session.record.pop(name) for name in of_run}
+        if session.interrupted:
+            break
+    session.record["layers"] = told
+    session.record["seconds"] = {
+        what: sum(each["seconds"][what] for each in told.values()) for what in ("compile", "run")
+    }
+    if session.raw:
+        session.write(session.out, np.stack(list(found.values())))
+    else:
+        session.write(session.out, sheets.row({"original": original, **found}, caption=caption))
+
+
+def lowest(solution: Solution) -> float | None:
+    """Returns the lowest loss; None where there was no evaluation."""
+    return float(np.nanmin(solution.losses)) if solution.losses.size else None
+
+
+def without_plot(session: Session, flag: str) -> None:
+    """Raises ValueError where one curve is asked for of many runs."""
+    if session.given["plot"] is not None:
+        raise ValueError(f"--plot is for one run, and {flag} makes several; --json has the losses of each")
 
 
 def preset_record(choice: Choice, given: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from jaxviz.networks.structure import structure
 from jaxviz.techniques import FAMILIES
 from jaxviz.techniques import style as technique
 from jaxviz.techniques.measuring import contributions
+from jaxviz.techniques.pyramid import sizes_by_sqrt2
 from jaxviz.techniques.solving import taken
 
 
@@ -93,11 +94,13 @@ def style(
     if axes:
         if film is not None or snapshot_every is not None:
             raise ValueError("--grid makes many pictures; --film and --snapshot-every are for one")
-        drawn_grid(session, network, (pixels, examples), axes, **given)
+        drawn_grid(session, network, (pixels, examples), axes, pooling=session.given["pooling"], **given)
         return
     snapshot = session.out.with_suffix(".snapshot.npz") if snapshot_every else None
     if snapshot is not None:
         given |= {"snapshot": snapshot, "snapshot_every": snapshot_every, "resume": resume}
+    if session.given["pooling"] is not None:
+        given["pooling"] = session.given["pooling"]
     if memory is not None:
         made = technique.planned(
             network,
@@ -119,7 +122,8 @@ def style(
         network,
         pixels,
         examples,
-        watch=None if film is None else lambda found: reel.add(np.clip(np.asarray(found.value), 0, 1)),
+        scales=_scales(session, pixels),
+        watch=lambda found: None if film is None else reel.add(np.clip(np.asarray(found.value), 0, 1)),
         **given,
     )
     session.record.setdefault("memory", {})["peak"] = peak()
@@ -151,6 +155,14 @@ def _examples(
         )
     examples = [longer(session, path, side) for path in styles for side in sides]
     return examples, None if shares is None else [share for share in shares for _ in sides]
+
+
+def _scales(session: Session, pixels: images.Picture) -> int:
+    """Returns at how many sizes the steps are made."""
+    preset = choice(session).preset
+    smallest = session.given["pyramid"] or (preset.values.get("pyramid") if preset else None)
+    longest = max(pixels.shape[:2])
+    return len(sizes_by_sqrt2(min(smallest, longest), longest)) if smallest else 1
 
 
 def _start(session: Session, init: str, pixels: images.Picture) -> Any:

@@ -1,14 +1,18 @@
 """The command that makes textures."""
 
+from pathlib import Path
 from typing import Annotated
 
+import typer
+
 from jaxviz import images
-from jaxviz.cli import options
 from jaxviz.cli.command import command
-from jaxviz.cli.options import HOW, option
+from jaxviz.cli.options import HOW, WHAT, option
 from jaxviz.cli.session import Session
-from jaxviz.cli.synthesis.common import longer, preset_network, solved
+from jaxviz.cli.synthesis import common
 from jaxviz.techniques import FAMILIES
+from jaxviz.techniques.pyramid import sizes_by_sqrt2
+from jaxviz.techniques.texture.posing import chosen_layers
 
 
 @command(
@@ -21,17 +25,40 @@ from jaxviz.techniques import FAMILIES
 )
 def texture(
     session: Session,
-    picture: options.Picture,
+    pictures: Annotated[
+        list[Path], typer.Argument(help="One picture, or several, whose textures are mixed.")
+    ],
     size: Annotated[str, option("--size", HOW, "HEIGHTxWIDTH, or the longer side.")] = "256",
     exemplar_size: Annotated[
-        int, option("--exemplar-size", HOW, "Longer side of the exemplar.", min=1)
+        int, option("--exemplar-size", HOW, "Longer side of the exemplars.", min=1)
     ] = 256,
+    strip: Annotated[
+        bool, option("--strip", WHAT, "A sheet of one texture for each layer, made of the layers up to it.")
+    ] = False,
 ) -> None:
-    """Make a texture like the picture's, of any size, from noise."""
+    """Make a texture like one picture's, or like several at once, of any size, from noise."""
+    if strip:
+        common.without_plot(session, "--strip")
     session.opens_pictures(session.out, session.given["plot"])
-    exemplar = longer(session, picture, exemplar_size)
-    sides = height_width(size, exemplar)
-    solved(session, preset_network(session), exemplar, size=sides)
+    exemplars = [common.longer(session, path, exemplar_size) for path in pictures]
+    sides = height_width(size, exemplars[0])
+    pyramid, longest = session.given["pyramid"], max(sides)
+    scales = 1 if pyramid is None else len(sizes_by_sqrt2(min(pyramid, longest), longest))
+    network = common.preset_network(session)
+    if not strip:
+        common.solved(session, network, exemplars, size=sides, scales=scales)
+        return
+    values = common.choice(session).values(network)
+    layers = chosen_layers(network, values.get("weights"), values.get("up_to"), session.given["preset"])
+    common.row_of_layers(
+        session,
+        exemplars[0],
+        [layer for layer in network.layers if layer in layers],
+        lambda layer: common.minimized(
+            session, network, exemplars, title=layer, up_to=layer, size=sides, scales=scales
+        ),
+        f"{network.name}: textures of the layers up to each",
+    )
 
 
 def height_width(text: str, exemplar: images.Picture) -> tuple[int, int]:

@@ -41,6 +41,11 @@ FAMILY = Family(
                 "window": Option(
                     "integer", "Pixels down and across that are seen at a time, for large textures.", 1
                 ),
+                "pyramid": Option(
+                    "integer",
+                    "Longer side in pixels of the coarsest of several scales; default: one scale.",
+                    1,
+                ),
             },
             problem=problem,
             schedule=schedule,

@@ -4,14 +4,18 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from jaxviz import images
 from jaxviz._typing import AnyImage, Array, Number
 from jaxviz.colors import match_histogram
 from jaxviz.networks import Network
 from jaxviz.optimization import Interrupted, Solution, minimize
 from jaxviz.optimizers import Optimizer
 from jaxviz.techniques.losses import checked_shares
+from jaxviz.techniques.pyramid import sizes_by_sqrt2, solve_pyramid
 from jaxviz.techniques.solving import schedule_of
-from jaxviz.techniques.texture.posing import checked_exemplars, chosen_layers, problem
+from jaxviz.techniques.texture.posing import checked_exemplars, chosen_layers, problem, stride_of
 from jaxviz.techniques.texture.presets import PRESETS
 
 schedule = schedule_of(PRESETS)
@@ -24,6 +28,7 @@ def synthesize(
     preset: str = "default",
     steps: int | None = None,
     optimizer: Optimizer | None = None,
+    pyramid: int | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
 ) -> Solution:
@@ -35,13 +40,16 @@ def synthesize(
       preset: "default" or "paper". With "paper" the result gets the exemplar's histogram of each channel; of
         several exemplars one between theirs, :math:`\\sum_k s_k F_k^{-1}`, with F the distribution of a channel and
         s the shares. The losses are those before.
-      steps: Evaluations; None for the preset's 300 or 2000.
+      steps: Evaluations; None for the preset's 300 or 2000. With a pyramid, of each scale.
       optimizer: None for the preset's L-BFGS.
+      pyramid: Longer side in pixels of the coarsest of several scales, of texture and exemplars together, each of
+        twice the pixels: what is larger than the deepest layer sees becomes like the exemplar too. None for one.
       on_chunk: As for `minimize`.
       options: As for `problem`.
 
     Raises:
-      KeyError, ValueError, Interrupted: As `problem` and `minimize` do.
+      KeyError, ValueError, Interrupted: As `problem` and `minimize` do; ValueError if an exemplar is too small for
+        the layers at the coarsest scale.
 
     Example:
       >>> network = jaxviz.load("vgg16")
@@ -49,11 +57,18 @@ def synthesize(
       >>> jaxviz.texture.synthesize(network, exemplar, size=(32, 48), steps=1).value.shape
       (32, 48, 3)
     """
+    if pyramid is not None and pyramid < 1:
+        raise ValueError(f"pyramid is {pyramid}; expected at least 1 pixel")
     posed, start = problem(network, exemplar, preset=preset, **options)
     evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
     shares = options.get("shares")
     try:
-        found = minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
+        if pyramid is None:
+            found = minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
+        else:
+            given = {**options, "preset": preset}
+            pose, sizes = _scales(network, exemplar, start.shape[:2], pyramid, given)
+            found = solve_pyramid(pose, sizes, evaluations, chosen, on_chunk=on_chunk)
     except Interrupted as interruption:
         raise Interrupted(_colored(interruption.solution, exemplar, shares, preset)) from None
     return _colored(found, exemplar, shares, preset)
@@ -94,6 +109,31 @@ def strip(
         told = None if on_chunk is None else lambda solution, layer=layer: on_chunk(layer, solution)
         found[layer] = synthesize(network, exemplar, up_to=layer, on_chunk=told, **options)
     return found
+
+
+def _scales(
+    network: Network, exemplar: Any, size: tuple[int, ...], smallest: int, given: dict[str, Any]
+) -> tuple[Callable[[int], Any], list[int]]:
+    """Returns what poses the problem at a scale, and the longer sides of all of them."""
+    longest = max(size)
+    sizes = sizes_by_sqrt2(min(smallest, longest), longest)
+    pictures = [np.asarray(picture) for picture in checked_exemplars(exemplar)]
+    steps = (1, 1)
+    if given.get("tileable"):
+        layers = chosen_layers(network, given.get("weights"), given.get("up_to"), given["preset"])
+        steps = stride_of(network, tuple(layers))
+
+    def pose(side: int) -> Any:
+        scale = side / longest
+
+        def scaled(picture: np.ndarray) -> np.ndarray:
+            h, w = (max(1, round(n * scale)) for n in picture.shape[:2])
+            return images.resize(picture, h, w)
+
+        h, w = (max(1, round(n * scale / step)) * step for n, step in zip(size, steps, strict=True))
+        return problem(network, [scaled(picture) for picture in pictures], **{**given, "size": (h, w)})
+
+    return pose, sizes
 
 
 def _colored(
