@@ -103,7 +103,8 @@ MANY = [
     parameter(
         "memory",
         Annotated[
-            str | None, option("--memory", MACHINE, "Many pictures: what a batch may need, such as 4GB.")
+            str | None,
+            option("--memory", MACHINE, "What a batch, or a large picture, may take, such as 4GB."),
         ],
         None,
     ),

@@ -58,9 +58,7 @@ def style(
     ] = None,
     memory: Annotated[
         str | None,
-        option(
-            "--memory", MACHINE, "What the run may take, such as 4GB; large pictures are seen in windows."
-        ),
+        option("--memory", MACHINE, "What a batch, or a large picture, may take, such as 4GB."),
     ] = None,
     snapshot_every: Annotated[
         int | None,
