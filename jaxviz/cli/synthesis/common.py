@@ -59,13 +59,19 @@ def preset_network(session: Session, name: str = "", *, classifier: bool = False
     )
 
 
-def solved(session: Session, network: jaxviz.Network, *inputs: Any, **more: Any) -> None:
-    """Runs the method that was chosen under a progress bar, and writes what it found."""
+def settings_of(session: Session) -> dict[str, Any]:
+    """Returns the preset and the optimizer that were asked for, as a technique takes them."""
+    return {"preset": session.given["preset"], "optimizer": optimizer_named(session.given["optimizer"])}
+
+
+def solved(session: Session, network: jaxviz.Network, *inputs: Any, **more: Any) -> Solution:
+    """Runs the method that was chosen under a progress bar, writes what it found, and returns it."""
     solution = minimized(session, network, *inputs, **more)
     session.write(session.out, np.asarray(solution.value))
     if session.given["plot"] is not None:
         plot = plots.loss_plot(solution.losses, rejections=int(solution.rejections))
         session.write(session.given["plot"], plot / np.float32(255))
+    return solution
 
 
 def minimized(
@@ -75,6 +81,7 @@ def minimized(
     function: Callable[..., Solution] | None = None,
     title: str = "",
     scales: int = 1,
+    watch: Callable[[Solution], None] = lambda solution: None,
     **more: Any,
 ) -> Solution:
     """Returns what the method that was chosen finds, under a progress bar.
@@ -86,6 +93,7 @@ def minimized(
       function: What is called in the method's place.
       title: Stands beside the progress bar.
       scales: How many times the steps are made.
+      watch: Sees the solution so far, about twice a second.
       more: Options that take the place of those given; None stands for none.
     """
     chosen, given = choice(session), session.given
@@ -106,9 +114,9 @@ def minimized(
             network,
             *inputs,
             preset=given["preset"],
-            steps=steps,
+            steps=given["steps"],
             optimizer=optimizer,
-            on_chunk=on_chunk,
+            on_chunk=_both(on_chunk, watch),
             **values,
         ),
         steps * scales,
@@ -119,6 +127,16 @@ def minimized(
     if preset.departures and note not in session.record.get("notes", []):
         session.note(note)
     return solution
+
+
+def _both(
+    first: Callable[[Solution], None], second: Callable[[Solution], None]
+) -> Callable[[Solution], None]:
+    def called(solution: Solution) -> None:
+        first(solution)
+        second(solution)
+
+    return called
 
 
 def row_of_layers(

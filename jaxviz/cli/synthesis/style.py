@@ -3,20 +3,29 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from jaxviz import images
 from jaxviz.cli import options
 from jaxviz.cli.command import command
-from jaxviz.cli.options import HOW, WHAT, option
+from jaxviz.cli.options import HOW, MACHINE, OUTPUT, WHAT, option
 from jaxviz.cli.session import Session
-from jaxviz.cli.synthesis.common import longer, preset_network, solved
+from jaxviz.cli.synthesis.common import choice, longer, preset_network, settings_of, solved
+from jaxviz.cli.synthesis.sheets import drawn_grid, grid_axes
+from jaxviz.drawing import films
+from jaxviz.memory import peak
+from jaxviz.networks import Network
+from jaxviz.networks.structure import structure
 from jaxviz.techniques import FAMILIES
-from jaxviz.techniques.style import STARTS
+from jaxviz.techniques import style as technique
+from jaxviz.techniques.measuring import contributions
+from jaxviz.techniques.pyramid import sizes_by_sqrt2
+from jaxviz.techniques.solving import taken
 
 
 @command(
-    example="jaxviz style portrait.jpg painting.jpg --style-weight 2e-3 --out styled.png",
+    example="jaxviz style portrait.jpg painting.jpg --keep-colors luminance --out styled.png",
     network=None,
     family=FAMILIES["style"],
     pooling=True,
@@ -29,18 +38,171 @@ def style(
     styles: Annotated[list[Path], typer.Argument(help="One or more pictures whose style is taken.")],
     size: options.Longer = 256,
     style_size: Annotated[
-        int | None, option("--style-size", HOW, "Longer side of the styles.", min=1)
+        str | None,
+        option(
+            "--style-size",
+            HOW,
+            "Longer side of the styles; several, as 128,384, mix brushes. Default: --size.",
+        ),
     ] = None,
     init: Annotated[
-        str, option("--init", WHAT, "content, noise, or a picture's path; default: the preset's.")
+        str, option("--init", WHAT, "content, noise, statistics, or a picture's path; default: the preset's.")
     ] = "",
+    mask: Annotated[
+        list[Path] | None,
+        option("--mask", WHAT, "Picture that is white where a style goes; one for each style, in order."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        option("--grid", HOW, "One sheet over numbers, as content-weight=0.1,1,style-weight=1e-3,1e-2."),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        option(
+            "--memory", MACHINE, "What the run may take, such as 4GB; large pictures are seen in windows."
+        ),
+    ] = None,
+    snapshot_every: Annotated[
+        int | None,
+        option("--snapshot-every", OUTPUT, "Evaluations after which the state is kept beside --out.", min=1),
+    ] = None,
+    resume: Annotated[
+        bool, option("--resume", OUTPUT, "Go on from the state that a killed run has kept.")
+    ] = False,
+    film: Annotated[
+        Path | None, option("--film", OUTPUT, "Where to keep the run as .gif, .webp or .mp4.")
+    ] = None,
 ) -> None:
     """Draw the content of one picture in the style of others."""
     session.opens_pictures(session.out, session.given["plot"])
+    axes = grid_axes(grid or [], choice(session))
+    if film is not None:
+        films.checked(film)
+        session.opens([film])
+    if resume and snapshot_every is None:
+        raise ValueError("--resume goes on from what --snapshot-every has kept; give both")
     pixels = longer(session, content, size)
-    examples = [longer(session, path, style_size or size) for path in styles]
-    start: Any = init or None
-    if start is not None and start not in STARTS:
-        read = images.read(start, max_pixels=session.given["max_pixels"])
-        start = images.resize(read, pixels.shape[0], pixels.shape[1])
-    solved(session, preset_network(session), pixels, examples, init=start)
+    given = choice(session).values_without_classes()
+    examples, shares = _examples(session, styles, style_size or str(size), given.pop("shares", None))
+    given |= {
+        "shares": shares,
+        "init": _start(session, init, pixels),
+        "masks": _masks(session, mask, pixels, examples),
+    }
+    network = preset_network(session)
+    _tell_small_styles(session, network, examples, given)
+    if axes:
+        if film is not None or snapshot_every is not None:
+            raise ValueError("--grid makes many pictures; --film and --snapshot-every are for one")
+        drawn_grid(session, network, (pixels, examples), axes, pooling=session.given["pooling"], **given)
+        return
+    snapshot = session.out.with_suffix(".snapshot.npz") if snapshot_every else None
+    if snapshot is not None:
+        given |= {"snapshot": snapshot, "snapshot_every": snapshot_every, "resume": resume}
+    if session.given["pooling"] is not None:
+        given["pooling"] = session.given["pooling"]
+    if memory is not None:
+        made = technique.planned(
+            network,
+            pixels,
+            examples,
+            memory,
+            **settings_of(session),
+            **taken(technique.problem, given),
+        )
+        given["window"] = made.window
+        session.record["memory"] = {
+            "budget": made.budget,
+            "predicted": made.predicted,
+            "window": made.window,
+        }
+    reel = films.Film()
+    solution = solved(
+        session,
+        network,
+        pixels,
+        examples,
+        scales=_scales(session, pixels),
+        watch=lambda found: None if film is None else reel.add(np.clip(np.asarray(found.value), 0, 1)),
+        **given,
+    )
+    session.record.setdefault("memory", {})["peak"] = peak()
+    problem, _ = technique.problem(
+        network, pixels, examples, preset=session.given["preset"], **taken(technique.problem, given)
+    )
+    session.record["terms"] = contributions(problem, solution.value)
+    if film is not None:
+        reel.add(np.clip(np.asarray(solution.value), 0, 1))
+        reel.write(film)
+        session.written.append(film)
+    if snapshot is not None and not session.interrupted:
+        snapshot.unlink(missing_ok=True)
+
+
+def _examples(
+    session: Session, styles: list[Path], sizes: str, shares: Any
+) -> tuple[list[images.Picture], list[float] | None]:
+    """Returns every style in every size, and their shares: those of the styles, equal for the sizes of one."""
+    try:
+        sides = [int(side) for side in sizes.split(",")]
+    except ValueError:
+        sides = [0]
+    if min(sides) < 1:
+        raise ValueError(f"--style-size is {sizes!r}; expected whole numbers of pixels, as 128,384")
+    if shares is not None and len(shares) != len(styles):
+        raise ValueError(
+            f"--style-weights has {len(shares)} numbers for {len(styles)} styles; give one for each"
+        )
+    examples = [longer(session, path, side) for path in styles for side in sides]
+    return examples, None if shares is None else [share for share in shares for _ in sides]
+
+
+def _scales(session: Session, pixels: images.Picture) -> int:
+    """Returns at how many sizes the steps are made."""
+    preset = choice(session).preset
+    smallest = session.given["pyramid"] or (preset.values.get("pyramid") if preset else None)
+    longest = max(pixels.shape[:2])
+    return len(sizes_by_sqrt2(min(smallest, longest), longest)) if smallest else 1
+
+
+def _start(session: Session, init: str, pixels: images.Picture) -> Any:
+    if not init or init in technique.STARTS:
+        return init or None
+    read = images.read(init, max_pixels=session.given["max_pixels"])
+    return images.resize(read, pixels.shape[0], pixels.shape[1])
+
+
+def _masks(
+    session: Session, paths: list[Path] | None, pixels: images.Picture, examples: list[Any]
+) -> list[np.ndarray] | None:
+    """Returns masks as brightness, of the content's size; a picture of another shape is refused."""
+    if not paths:
+        return None
+    found = []
+    for path in paths:
+        read = images.read(path, max_pixels=session.given["max_pixels"])
+        (h, w), (height, width) = read.shape[:2], pixels.shape[:2]
+        if abs(h / w - height / width) > 0.02 * height / width:
+            raise ValueError(f"mask {path} is {h}×{w}; expected the shape of the content, {height}×{width}")
+        found.append(images.resize(read, height, width).mean(-1))
+    if len(examples) % len(found):
+        raise ValueError(f"there are {len(found)} masks; expected one for each style")
+    each = len(examples) // len(found)
+    return [mask for mask in found for _ in range(each)]
+
+
+def _tell_small_styles(
+    session: Session, network: Network, examples: list[Any], given: dict[str, Any]
+) -> None:
+    """Notes which styles are smaller than what the deepest layer sees: there they are mostly border."""
+    usual = choice(session).preset
+    layers = given.get("style_weights") or (usual.values["style_weights"] if usual else {})
+    parts = structure(network.architecture).parts
+    seen = {layer: max(parts[layer].field.size) for layer in layers if layer in parts}
+    for k, example in enumerate(examples):
+        h, w = example.shape[:2]
+        if small := [layer for layer, pixels in seen.items() if min(h, w) < pixels]:
+            session.note(
+                f"style {k + 1} is {h}×{w}, less than the {seen[small[-1]]} pixels that {small[-1]} sees: "
+                "its statistics there are mostly of the border"
+            )

@@ -1,12 +1,23 @@
 """Style transfer: the content of one picture with the textures of others."""
 
+from jaxviz import colors
 from jaxviz.techniques.losses import LOSSES
 from jaxviz.techniques.registry import Family, Method, Option
 from jaxviz.techniques.style.posing import STARTS, problem
 from jaxviz.techniques.style.presets import PAPER, PRESETS, STYLE_LAYERS
-from jaxviz.techniques.style.transfer import schedule, transfer
+from jaxviz.techniques.style.transfer import planned, schedule, transfer
 
-__all__ = ["FAMILY", "LOSSES", "PRESETS", "STARTS", "STYLE_LAYERS", "problem", "schedule", "transfer"]
+__all__ = [
+    "FAMILY",
+    "LOSSES",
+    "PRESETS",
+    "STARTS",
+    "STYLE_LAYERS",
+    "planned",
+    "problem",
+    "schedule",
+    "transfer",
+]
 
 FAMILY = Family(
     name="style",
@@ -31,6 +42,18 @@ FAMILY = Family(
                 ),
                 "style_loss": Option(
                     "choice", "What is compared; default: the preset's.", choices=tuple(LOSSES)
+                ),
+                "shares": Option(
+                    "numbers", "How much of each style, as 0.7,0.3; default: equal.", flag="--style-weights"
+                ),
+                "keep_colors": Option(
+                    "choice", "The content's colors are kept; default: the styles' come.", choices=colors.KEEP
+                ),
+                "histogram": Option("flag", "Give the result the styles' histograms of each channel."),
+                "pyramid": Option(
+                    "integer",
+                    "Longer side of the coarsest of several scales; default: one scale.",
+                    1,
                 ),
                 "tv_weight": Option("number", "Weight of the total variation; default: the preset's.", 0),
                 "init": Option("start", "content, noise, or a picture; default: the preset's."),
