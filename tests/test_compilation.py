@@ -154,6 +154,39 @@ def test_texture(vgg16, pictures):
     )
 
 
+def test_a_mixed_texture_of_the_paper(vgg16, pictures):
+    def call(exemplars, share, seed, steps):
+        return jaxviz.texture.synthesize(
+            vgg16,
+            exemplars,
+            preset="paper",
+            weights={"relu1_1": share},
+            shares=[share, 1.0],
+            tileable=True,
+            key=jax.random.key(seed),
+            steps=steps,
+        ).value
+
+    pairs = [[pictures[k], pictures[k + 1]] for k in range(6)]
+    assert_compiles_once(
+        call,
+        zip(pairs[:3], forms(0.5), [0, 0, 0], [2, 2, 2], strict=True),
+        zip(pairs[3:], forms(0.25), [1, 2, 3], [1, 3, 2], strict=True),
+    )
+
+
+def test_inversions_of_several_layers_from_several_starts(vgg16, pictures):
+    def call(image, weight, seed, steps):
+        layers = {"relu1_1": weight, "relu1_2": 1.0}
+        return jaxviz.inversion.restarts(vgg16, image, layer=layers, count=2, seed=seed, steps=steps).value
+
+    assert_compiles_once(
+        call,
+        zip(pictures[:3], forms(0.5), [0, 0, 0], [2, 2, 2], strict=True),
+        zip(pictures[3:6], forms(0.25), [1, 2, 3], [1, 3, 2], strict=True),
+    )
+
+
 @pytest.mark.parametrize("init", ["content", "noise", "image"])
 def test_style(vgg16, pictures, init):
     def call(content, style, weight, seed, steps):
