@@ -15,6 +15,7 @@ from jaxviz import (
     objectives,
     optimizers,
     parameterizations,
+    preconditioners,
     priors,
     snapshots,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "objectives",
     "optimizers",
     "parameterizations",
+    "preconditioners",
     "priors",
     "saliency",
     "snapshots",

@@ -15,6 +15,7 @@ SYMBOLS = {
     "transforms",
     "constraints",
     "optimizers",
+    "preconditioners",
 }
 BASE = {"_typing", "_checks", "norms"}
 SOLVING = {"memory", "optimization", "problem", "snapshots", "solution", "tiling"}

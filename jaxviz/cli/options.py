@@ -173,7 +173,14 @@ def presets(family: Family) -> list[Parameter]:
         ),
         parameter(
             "optimizer",
-            Annotated[str | None, option("--optimizer", HOW, "lbfgs or adam; default: the preset's.")],
+            Annotated[
+                str | None,
+                option(
+                    "--optimizer",
+                    HOW,
+                    "lbfgs, spectral (preconditioned lbfgs) or adam; default: the preset's.",
+                ),
+            ],
             None,
         ),
         parameter("seed", seed, 0),

@@ -18,14 +18,18 @@ import rich.console
 import rich.progress
 
 import jaxviz
-from jaxviz import images, optimizers
+from jaxviz import images, optimizers, preconditioners
 from jaxviz._checks import known
 from jaxviz.cli.methods import Choice
 from jaxviz.optimization import Interrupted, Solution
 from jaxviz.techniques import Family
 
 T = TypeVar("T")
-OPTIMIZERS: dict[str, Callable[[], Any]] = {"lbfgs": optimizers.lbfgs, "adam": optimizers.adam}
+OPTIMIZERS: dict[str, Callable[[], Any]] = {
+    "lbfgs": optimizers.lbfgs,
+    "spectral": lambda: optimizers.lbfgs(preconditioner=preconditioners.spectral()),
+    "adam": optimizers.adam,
+}
 
 
 class Failure(Exception):

@@ -8,7 +8,7 @@ also have `told(memory)`, what its safeguard did, and `answer(memory)`, the resu
 from jaxviz.optimizers.averaging import Averaged, AveragedMemory, averaged
 from jaxviz.optimizers.base import Answering, Optimizer, Telling
 from jaxviz.optimizers.first_order import Optax, SteepestDescent, adam, from_optax, steepest_descent
-from jaxviz.optimizers.quasi_newton import LBFGS, SHRINK, LBFGSMemory, lbfgs
+from jaxviz.optimizers.quasi_newton import LBFGS, SHRINK, LBFGSMemory, Preconditioner, lbfgs
 
 __all__ = [
     "LBFGS",
@@ -19,6 +19,7 @@ __all__ = [
     "LBFGSMemory",
     "Optax",
     "Optimizer",
+    "Preconditioner",
     "SteepestDescent",
     "Telling",
     "adam",

@@ -1,7 +1,7 @@
 """L-BFGS in compact form, with a safeguard that costs no evaluation."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -15,17 +15,33 @@ SHRINK = 0.25
 """Factor on L-BFGS's step at each rejection in a row."""
 
 
+@runtime_checkable
+class Preconditioner(Protocol):
+    """P: a symmetric positive operator that L-BFGS's estimate starts from, learned on the way."""
+
+    def init(self, z: Any) -> Any:
+        """Returns what is known before the first step."""
+
+    def learn(self, memory: Any, step: Any, change: Any) -> Any:
+        """Returns what is known with one more step and the change of the gradient in it."""
+
+    def apply(self, memory: Any, v: Any) -> Any:
+        """Returns P v."""
+
+
 @symbol
 class LBFGSMemory:
-    """Where L-BFGS stands: the last good point, and inner products of the last steps and gradient changes."""
+    """Where L-BFGS stands: the last good point, the last steps and gradient changes, and their products."""
 
     point: Float[Array, " n"]
     loss: Scalar
     gradient: Float[Array, " n"]
     scale: Scalar
-    pairs: Float[Array, "twice_m n"]
+    steps: Float[Array, "m n"]
+    changes: Float[Array, "m n"]
     steps_dot_changes: Float[Array, "m m"]
-    changes_dot_changes: Float[Array, "m m"]
+    gamma: Scalar
+    learned: Any
     count: Int[Array, ""]
     rejections: Int[Array, ""]
     restarts: Int[Array, ""]
@@ -36,13 +52,15 @@ class LBFGS:
     r"""L-BFGS with unit steps, one evaluation each, made safe by accept-or-reject; made by `lbfgs`.
 
     With steps :math:`s_i = z_{i+1} - z_i` and gradient changes :math:`y_i` of the last m accepted points, R the
-    upper triangle of :math:`S^T Y`, D its diagonal and :math:`\gamma = s^T y / y^T y` of the latest,
+    upper triangle of :math:`S^T Y`, D its diagonal, and :math:`H_0` the preconditioner, or :math:`\gamma I` with
+    :math:`\gamma = s^T y / y^T y` of the latest,
 
-    .. math:: H g = \gamma g + S R^{-T} \left( (D + \gamma Y^T Y) R^{-1} S^T g - \gamma Y^T g \right)
-              - \gamma Y R^{-1} S^T g ,
+    .. math:: a = R^{-1} S^T g, \quad r = H_0 (g - Y a), \quad
+              H g = r + S R^{-T} \left( D a - Y^T r \right) ,
 
-    which needs two passes over the history, as matrix products, where the two-loop recursion needs 4 m
-    vector operations one after the other. The next point is :math:`z - H g`.
+    which is [2]'s formula in an order that needs :math:`H_0` once, so that it may differ from step to step. It
+    takes two passes over the history, as matrix products, where the two-loop recursion needs 4 m vector
+    operations one after the other. The next point is :math:`z - H g`.
 
     A point whose loss is not finite, or above that of the last good point, is rejected: the next lies on the
     way to it, at a quarter of the distance for each rejection in a row. After three the history is
@@ -55,6 +73,7 @@ class LBFGS:
     """
 
     memory: int = static(default=20)
+    preconditioner: Preconditioner | None = None
 
     def init(self, z: Any) -> LBFGSMemory:
         """Returns an empty history at `z`, whose loss counts as infinite until it is evaluated."""
@@ -65,9 +84,11 @@ class LBFGS:
             loss=jnp.asarray(jnp.inf, point.dtype),
             gradient=jnp.zeros_like(point),
             scale=jnp.ones((), point.dtype),
-            pairs=jnp.zeros((2 * m, point.size), point.dtype),
+            steps=jnp.zeros((m, point.size), point.dtype),
+            changes=jnp.zeros((m, point.size), point.dtype),
             steps_dot_changes=jnp.zeros((m, m), point.dtype),
-            changes_dot_changes=jnp.zeros((m, m), point.dtype),
+            gamma=jnp.ones((), point.dtype),
+            learned=() if self.preconditioner is None else self.preconditioner.init(z),
             count=jnp.zeros((), jnp.int32),
             rejections=jnp.zeros((), jnp.int32),
             restarts=jnp.zeros((), jnp.int32),
@@ -80,11 +101,11 @@ class LBFGS:
         trial, unravel = ravel_pytree(z)
         g = ravel_pytree(gradient)[0]
         accepted = (loss <= memory.loss) & jnp.isfinite(loss) & jnp.isfinite(_dot(g, g))
-        memory = self._remember(memory, accepted, trial, loss, g)
+        memory = self._remember(memory, accepted, trial, loss, g, unravel)
         g = memory.gradient
         length = jnp.sqrt(_dot(g, g))
         plain = g / jnp.where(length > 0, length, 1)
-        newton = self._inverse_hessian_times_gradient(memory)
+        newton = self._inverse_hessian_times_gradient(memory, unravel)
         usable = (memory.count > 0) & (_dot(newton, g) > 0) & jnp.isfinite(_dot(newton, newton))
         direction = jnp.where(usable, newton, plain)
         trial = memory.point - memory.scale * direction
@@ -95,41 +116,40 @@ class LBFGS:
         """Returns how many trial points were rejected, and how often that cleared the history."""
         return {"rejections": memory.rejections, "restarts": memory.restarts}
 
-    def _remember(self, memory, accepted, trial, loss, g) -> LBFGSMemory:
-        m = self.memory
+    def _remember(self, memory, accepted, trial, loss, g, unravel) -> LBFGSMemory:
         step, change = trial - memory.point, g - memory.gradient
-        products = jnp.stack([step, change])
         curvature, change_squared = _dot(step, change), _dot(change, change)
         curved = curvature > 1e-6 * jnp.sqrt(_dot(step, step) * change_squared)
         stored = accepted & curved & jnp.isfinite(memory.loss)
-        slot = memory.count % m
-        rows = jnp.stack([slot, slot + m])
-        pairs = memory.pairs.at[rows].set(jnp.where(stored, products, memory.pairs[rows]))
-        # One product for both would be a thin matrix product: on the CPU ten times slower than two passes.
-        with_step, with_change = _matmul(pairs, step), _matmul(pairs, change)
+        slot = memory.count % self.memory
+        steps = memory.steps.at[slot].set(jnp.where(stored, step, memory.steps[slot]))
+        changes = memory.changes.at[slot].set(jnp.where(stored, change, memory.changes[slot]))
+        products = memory.steps_dot_changes.at[slot, :].set(_matmul(changes, step))
+        products = products.at[:, slot].set(_matmul(steps, change))
+        learned = memory.learned
+        if self.preconditioner is not None:
+            more = self.preconditioner.learn(learned, unravel(step), unravel(change))
+            learned = jax.tree.map(lambda new, old: jnp.where(stored, new, old), more, learned)
 
         hopeless = memory.scale <= SHRINK**2
         # The start is no trial point.
         rejected = ~accepted & jnp.isfinite(memory.loss)
-
-        def replaced(matrix, row, column):
-            updated = matrix.at[slot, :].set(row).at[:, slot].set(column)
-            return jnp.where(stored, updated, matrix)
-
         return LBFGSMemory(
             point=jnp.where(accepted, trial, memory.point),
             loss=jnp.where(accepted, loss, memory.loss),
             gradient=jnp.where(accepted, g, memory.gradient),
             scale=jnp.where(accepted, 1.0, memory.scale * SHRINK).astype(trial.dtype),
-            pairs=pairs,
-            steps_dot_changes=replaced(memory.steps_dot_changes, with_step[m:], with_change[:m]),
-            changes_dot_changes=replaced(memory.changes_dot_changes, with_change[m:], with_change[m:]),
+            steps=steps,
+            changes=changes,
+            steps_dot_changes=jnp.where(stored, products, memory.steps_dot_changes),
+            gamma=jnp.where(stored, curvature / change_squared, memory.gamma),
+            learned=learned,
             count=jnp.where(accepted, memory.count + stored, jnp.where(hopeless, 0, memory.count)),
             rejections=memory.rejections + rejected,
             restarts=memory.restarts + (rejected & hopeless & (memory.count > 0)),
         )
 
-    def _inverse_hessian_times_gradient(self, memory) -> Float[Array, " n"]:
+    def _inverse_hessian_times_gradient(self, memory, unravel) -> Float[Array, " n"]:
         m, g = self.memory, memory.gradient
         latest = (memory.count - 1) % m
         # Slots are a ring; R is triangular only from the oldest pair to the latest.
@@ -137,17 +157,19 @@ class LBFGS:
         filled = jnp.arange(m) >= m - jnp.minimum(memory.count, m)
         both = filled[:, None] & filled[None, :]
         sy = jnp.where(both, memory.steps_dot_changes[order][:, order], 0)
-        yy = jnp.where(both, memory.changes_dot_changes[order][:, order], 0)
         upper = jnp.triu(sy) + jnp.diag(jnp.where(filled, 0.0, 1.0).astype(g.dtype))
-        gamma = sy[-1, -1] / jnp.where(yy[-1, -1] > 0, yy[-1, -1], 1)
-        with_gradient = _matmul(memory.pairs, g)
-        sg = jnp.where(filled, with_gradient[:m][order], 0)
-        yg = jnp.where(filled, with_gradient[m:][order], 0)
-        a = solve_triangular(upper, sg)
-        b = solve_triangular(upper, jnp.diag(sy) * a + gamma * (_matmul(yy, a) - yg), trans=1)
-        in_slots = jnp.zeros(2 * m, g.dtype).at[jnp.concatenate([order, order + m])]
-        coefficients = in_slots.set(jnp.where(jnp.tile(filled, 2), jnp.concatenate([b, -gamma * a]), 0))
-        return gamma * g + _matmul(coefficients, memory.pairs)
+
+        def in_slots(coefficients):
+            return jnp.zeros_like(coefficients).at[order].set(jnp.where(filled, coefficients, 0))
+
+        a = solve_triangular(upper, jnp.where(filled, _matmul(memory.steps, g)[order], 0))
+        rest = g - _matmul(in_slots(a), memory.changes)
+        if self.preconditioner is None:
+            start = memory.gamma * rest
+        else:
+            start = ravel_pytree(self.preconditioner.apply(memory.learned, unravel(rest)))[0]
+        b = solve_triangular(upper, jnp.diag(sy) * a - _matmul(memory.changes, start)[order], trans=1)
+        return start + _matmul(in_slots(b), memory.steps)
 
 
 def _dot(a: Float[Array, " n"], b: Float[Array, " n"]) -> Scalar:
@@ -158,15 +180,16 @@ def _matmul(a: Array, b: Array) -> Array:
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
-def lbfgs(memory: int = 20) -> LBFGS:
+def lbfgs(memory: int = 20, *, preconditioner: Preconditioner | None = None) -> LBFGS:
     """Returns the safeguarded L-BFGS optimizer.
 
     Args:
       memory: m, pairs that are kept, at least 1. Each costs two images of memory.
+      preconditioner: H₀, such as `preconditioners.spectral()`; None for a multiple of the identity.
 
     Raises:
       ValueError: If `memory` is below 1.
     """
     if memory < 1:
         raise ValueError(f"memory is {memory}; expected at least 1")
-    return LBFGS(int(memory))
+    return LBFGS(int(memory), preconditioner)
