@@ -146,7 +146,7 @@ def test_windows_change_nothing(vgg16, picture):
 
 
 def test_a_budget_chooses_the_window_and_an_impossible_one_says_what_would_do(vgg16, content, paintings):
-    enough = style.planned(vgg16, content, paintings, "100GB", **LAYERS)
+    enough = style.planned(vgg16, content, paintings, memory="100GB", **LAYERS)
     assert enough.window is None
     assert enough.predicted < enough.budget == 10**11
     with pytest.raises(

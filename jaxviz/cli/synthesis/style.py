@@ -104,7 +104,7 @@ def style(
             network,
             pixels,
             examples,
-            memory,
+            memory=memory,
             **settings_of(session),
             **taken(technique.problem, given),
         )

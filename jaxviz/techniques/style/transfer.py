@@ -101,7 +101,7 @@ def transfer(
     seen = [colors.before(keep_colors, content, style) if keep_colors else style for style in wanted]
     given = {**options, "preset": preset, "key": key}
     if window is None and (memory is not None or content.shape[0] * content.shape[1] > LARGE):
-        window = planned(network, content, seen, memory, optimizer=optimizer, **given).window
+        window = planned(network, content, seen, memory=memory, optimizer=optimizer, **given).window
     given["window"] = window
     kept: dict[str, Any] = {"every": snapshot_every, "resume": resume}
     if smallest is None:
@@ -129,8 +129,8 @@ def planned(
     network: Network,
     content: Image,
     styles: Sequence[AnyImage],
-    memory: str | int | float | None = None,
     *,
+    memory: str | int | float | None = None,
     preset: str = "default",
     optimizer: Optimizer | None = None,
     **options: Any,
@@ -141,6 +141,13 @@ def planned(
 
     Raises:
       ValueError: If the memory is too small: the message says the least that would do.
+
+    Example:
+      >>> picture = jnp.full((16, 16, 3), 0.5)
+      >>> layers = {"content_weights": {"relu1_2": 1}, "style_weights": {"relu1_1": 1}}
+      >>> plan = jaxviz.style.planned(jaxviz.load("vgg16"), picture, [picture], memory="64GB", **layers)
+      >>> plan.window is None, plan.predicted < plan.budget
+      (True, True)
     """
 
     def pose(window: int | None) -> Any:
