@@ -174,10 +174,11 @@ def _package() -> Any:
 
 def _missing(name: str, folder: Path, error: Exception | None) -> PictureError:
     there = (
-        sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name != "downloads")
+        sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0].isalpha())
         if folder.is_dir()
         else []
     )
+    there = [name for name in there if name != "downloads"]
     found = f"which has {', '.join(there[:8])}" if there else "where no data set is"
     cause = f" ({_line(error)})" if error is not None and name.partition("/")[0] in there else ""
     return PictureError(
