@@ -80,7 +80,7 @@ def programs_of_minimize(batch, n, mesh):
     (problem, z), (axes, _) = batch
     some = sharding.map_stacked(lambda leaf: leaf[:n], (axes, 0), (problem, z))
     spread = sharding.spread((axes, 0), some, mesh)
-    start, run = optimization._compiled(*optimization._hashable(axes), False, mesh)
+    start, run = optimization.programs(axes, False, mesh)
     begin = *spread, optimizers.lbfgs(), jax.random.key(0)
     state = start(*begin)
     return (
