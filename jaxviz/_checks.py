@@ -4,7 +4,7 @@ Values inside `jit` or `vmap` are not known yet; of those only shapes and types 
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -72,3 +72,27 @@ def index(value: Number | str, name: str, count: int | None = None) -> Array:
         bound = "" if count is None else f" and at most {count - 1}"
         raise ValueError(f"{name} is {int(value)}; expected at least 0{bound}")
     return jnp.asarray(value, jnp.int32)
+
+
+def shares(values: Sequence[Number] | None, count: int, what: str) -> Array:
+    """Returns how much of each of several examples is wanted, [count], of sum 1.
+
+    Args:
+      values: At least 0, not all of them; None for equal ones.
+      count: How many examples there are.
+      what: What an example is called in an error, such as "style".
+
+    Raises:
+      ValueError: If there is not one share for each, one is negative, or all are zero.
+
+    Example:
+      >>> shares([3, 1], 2, "style").tolist()
+      [0.75, 0.25]
+    """
+    given = [1.0] * count if values is None else list(values)
+    if len(given) != count:
+        raise ValueError(f"there are {len(given)} shares for {count} {what}s")
+    parts = jnp.stack([number(share, f"share of {what} {k}", 0) for k, share in enumerate(given)])
+    if concrete(parts) and not float(parts.sum()):
+        raise ValueError("all shares are zero; give one above zero")
+    return parts / parts.sum()

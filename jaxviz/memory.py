@@ -1,7 +1,7 @@
 """What a run needs of the memory, known before it begins, and windows that make it fit a budget."""
 
 import dataclasses
-import resource
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -114,13 +114,17 @@ def plan(
 def resident() -> int:
     """Returns the bytes of memory that this process holds now; 0 where the system does not tell."""
     status = Path("/proc/self/statm")
-    return int(status.read_text().split()[1]) * resource.getpagesize() if status.is_file() else 0
+    return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if status.is_file() else 0
 
 
 def peak() -> int:
-    """Returns the most bytes that this process, or the accelerator that it uses, has held at once."""
+    """Returns the most bytes that this process, or the accelerator that it uses, has held at once; 0 if unknown."""
     found = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
     if found:
         return int(found)
+    try:
+        import resource  # which Windows has not
+    except ImportError:
+        return 0
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024

@@ -162,7 +162,10 @@ def _style(session: Session, network: jaxviz.Network, steps: int) -> Section:
         "style": "brush strokes drawn by jaxviz",
     }
     weights = style.PRESETS["default"].values
-    facts |= {"content weight": weights["content_weight"], "style weight": weights["style_weight"]}
+    facts |= {
+        "content weight": weights["content_weight"],
+        "style weight": weights["style_weight"][weights["style_loss"]],
+    }
     pictures = {"content": content, "style": painting, "result": np.asarray(solution.value)}
     return Section(
         "Style transfer",

@@ -53,10 +53,6 @@ class Choice:
             found[name] = class_index(network, value, self._flags[name]) if is_class else value
         return found
 
-    def values_without_classes(self) -> dict[str, Any]:
-        """Returns the options that were given, of a method that takes no classes: they need no network."""
-        return dict(self._values)
-
     def settled(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what the method's options came to be, defaults included."""
         return {name: values.get(name, self.method.default(name)) for name in self.method.options}

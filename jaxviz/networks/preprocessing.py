@@ -58,6 +58,9 @@ def _triple(values) -> tuple[float, float, float]:
 CAFFE = Preprocessing("BGR", 255.0, (103.939, 116.779, 123.68))
 """Caffe's and Keras's VGG and SqueezeNet weights: bytes, blue first, minus the ImageNet mean."""
 
+MEAN_COLOR = (123.68 / 255, 116.779 / 255, 103.939 / 255)
+"""The same mean as a public image has it: RGB in [0, 1]."""
+
 TORCHVISION = Preprocessing("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """torchvision's weights: RGB in [0, 1], standardized by the ImageNet mean and deviation."""
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxviz._typing import Scalar, Taps, static, symbol
 from jaxviz.objectives.matrices import EXACT, root
-from jaxviz.objectives.parts import Part, flat, position_weights, tap_of
+from jaxviz.objectives.parts import Part, flat, position_weights, precise, tap_of
 
 VARIANCE_FLOOR = 1e-5
 """Added to variances under a square root, whose derivative at 0 is infinite."""
@@ -26,10 +26,10 @@ def gram_matrix(features: Float[Array, "*positions c"], *, centered: bool = Fals
       centered: Whether each channel's mean over positions is subtracted first.
 
     Returns:
-      G in float32, whatever the type of `features`: sums of 16-bit features overflow. It has a reverse-mode
-      derivative only.
+      G in float32, whatever the type of `features`: sums of 16-bit features overflow; in float64 of float64. It
+      has a reverse-mode derivative only.
     """
-    f = flat(features).astype(jnp.float32)
+    f = flat(precise(features))
     return products(f - f.mean(0) if centered else f, None) / f.shape[0]
 
 
@@ -90,8 +90,7 @@ def summarize(taps: Taps) -> Summary:
 
 @jax.jit
 def pooled(summaries: list[Summary], parts: Array) -> Summary:
-    """Returns the statistics of the features of several images as one set; `parts` are divided by their sum."""
-    parts = parts / parts.sum()
+    """Returns the statistics of the features of several images as one set, `parts`, of sum 1, of each."""
     means, covariances = {}, {}
     for layer in summaries[0].means:
         own = jnp.stack([summary.means[layer] for summary in summaries])

@@ -77,8 +77,13 @@ class Additive:
 
 
 def tap_of(taps: Taps, layer: str) -> Float[Array, "..."]:
-    """Returns a tap in float32, whatever the network computes in: sums of 16-bit features overflow."""
-    return taps[known(layer, taps, "tap of a picture of this size")].astype(jnp.float32)
+    """Returns a tap, `precise` whatever the network computes in."""
+    return precise(taps[known(layer, taps, "tap of a picture of this size")])
+
+
+def precise(features: Array) -> Array:
+    """Returns features in float32 at least: sums of 16-bit ones overflow."""
+    return features.astype(jnp.promote_types(features.dtype, jnp.float32))
 
 
 def flat(tap: Array) -> Float[Array, "n c"]:

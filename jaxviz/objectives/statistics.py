@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxviz._checks import concrete, number
+from jaxviz._checks import concrete
+from jaxviz._checks import shares as checked_shares
 from jaxviz._typing import Number, Scalar, Taps, static, symbol
 from jaxviz.objectives.matrices import EXACT, trace_of_root
 from jaxviz.objectives.moments import (
@@ -232,12 +233,7 @@ def _summary(target: Any, weights: Any, shares: Any) -> tuple[Summary, dict[str,
     exemplars = [target] if isinstance(target, Mapping | Summary) else list(target)
     if not exemplars:
         raise ValueError("target is empty; give the taps of at least one exemplar")
-    given = [1.0] * len(exemplars) if shares is None else list(shares)
-    if len(given) != len(exemplars):
-        raise ValueError(f"there are {len(given)} shares for {len(exemplars)} exemplars")
-    parts = jnp.stack([number(share, f"share of exemplar {k}", 0) for k, share in enumerate(given)])
-    if concrete(parts) and not np.any(np.asarray(parts)):
-        raise ValueError("all shares are zero; give one above zero")
+    parts = checked_shares(shares, len(exemplars), "exemplar")
     first = exemplars[0]
     checked = checked_weights(weights, first.means if isinstance(first, Summary) else first)
     layers = tuple(checked)

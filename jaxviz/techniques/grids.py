@@ -9,11 +9,10 @@ import numpy as np
 
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution
+from jaxviz.techniques import solving
 from jaxviz.techniques.registry import Method
 from jaxviz.techniques.solving import solve_many, taken
 
-AT_ONCE = {"cpu": 4}
-AT_ONCE_ELSEWHERE = 16
 MOST = 1024
 """Results of a grid, at most: who wants more names the number."""
 
@@ -75,23 +74,27 @@ def grid(
         raise ValueError(
             f"the grid has {' × '.join(map(str, shape))} = {count:,} results; at most {most:,} are made"
         )
+    if method.problem is None or method.schedule is None:
+        raise ValueError(f"{method.title} minimizes nothing; a grid is of problems")
     for name in over:
         said = method.options.get(name)
-        if method.problem is None or said is None or said.kind not in ("number", "fraction"):
+        if said is None or said.kind not in ("number", "fraction"):
             numbers = [n for n, other in method.options.items() if other.kind in ("number", "fraction")]
             raise ValueError(f"a grid cannot go over {name}; over numbers it can: {', '.join(numbers)}")
         if name not in taken(method.problem, {name: None}):
             raise ValueError(f"a grid cannot go over {name}, which is no number of the problem")
+    own = {**taken(method.problem, options), **taken(method.schedule, options)}
+    if foreign := [name for name in options if name not in own]:
+        raise ValueError(f"a grid takes no {', '.join(foreign)}, only options of the problem and its steps")
     if at_once is None:
-        platform = jax.devices()[0].platform
-        at_once = AT_ONCE.get(platform, AT_ONCE_ELSEWHERE) * (1 if mesh is None else mesh.size)
+        at_once = solving.at_once() * (1 if mesh is None else mesh.size)
     points = list(itertools.product(*axes))
     pictures: list[np.ndarray] = []
     losses: list[float] = []
     for first in range(0, count, at_once):
-        own = points[first : first + at_once]
+        part = points[first : first + at_once]
         # Filled up, so that one number of problems is one program, with the same bits whatever else is asked.
-        whole = [*own, *[own[-1]] * (at_once - len(own))]
+        whole = [*part, *[part[-1]] * (at_once - len(part))]
         found = solve_many(
             method,
             network,
@@ -99,8 +102,8 @@ def grid(
             [{**options, **_numbers(over, point), "key": jax.random.key(point[-1])} for point in whole],
             mesh=mesh,
         )
-        pictures += list(np.asarray(found.value)[: len(own)])
-        losses += _lowest(found)[: len(own)]
+        pictures += list(np.asarray(found.value)[: len(part)])
+        losses += _lowest(found)[: len(part)]
         if on_part is not None:
             on_part(len(pictures), count)
     stacked = np.stack(pictures)

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxviz import snapshots
+from jaxviz import images, snapshots
+from jaxviz._typing import Array
 from jaxviz.optimization import Interrupted, Solution, State, init, minimize, settled, state_shapes
 from jaxviz.optimizers import Averaged, Optax, Optimizer
 
@@ -51,6 +52,15 @@ def sizes_by_sqrt2(smallest: int, largest: int) -> list[int]:
         sizes.append(size)
     # Near 1, rounding repeats sizes.
     return sorted(set(sizes))
+
+
+def scaled(picture: Any, factor: float) -> Array:
+    """Returns a picture [h, w, 3], or a mask [h, w], with sides multiplied by a factor, at least 1 pixel each."""
+    values = np.asarray(picture, np.float32)
+    h, w = (max(1, round(n * factor)) for n in values.shape[:2])
+    whole = values if values.ndim == 3 else np.repeat(values[..., None], 3, -1)
+    resized = images.resize(whole, h, w)
+    return jnp.asarray(resized if values.ndim == 3 else resized[..., 0])
 
 
 def solve_pyramid(

@@ -4,12 +4,17 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
+
 from jaxviz.memory import memory_needed
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer
 from jaxviz.problem import stack
 from jaxviz.techniques.registry import Method, Preset
+
+AT_ONCE = {"cpu": 4}
+AT_ONCE_ELSEWHERE = 16
 
 
 def schedule_of(presets: Mapping[str, Preset]) -> Callable[..., tuple[int, Optimizer]]:
@@ -25,6 +30,11 @@ def schedule_of(presets: Mapping[str, Preset]) -> Callable[..., tuple[int, Optim
         )
 
     return schedule
+
+
+def at_once() -> int:
+    """Returns how many problems in one program are fastest, on each device, where the memory allows it."""
+    return AT_ONCE.get(jax.devices()[0].platform, AT_ONCE_ELSEWHERE)
 
 
 def solve_many(

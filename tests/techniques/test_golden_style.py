@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_golden import between, check_gradient, errors, exact, small, value_and_gradient
+from test_golden import between, check_gradient, errors, exact, in_float64, small, value_and_gradient
 
 import jaxviz
+from jaxviz.networks.layers import PRECISIONS
 from jaxviz.techniques.style import PRESETS
 
 GOLDEN = dict(np.load(Path(__file__).parents[1] / "golden" / "style.npz"))
@@ -28,7 +31,7 @@ def test_the_loss_of_a_preset_is_that_of_its_source(case, vgg16):
     value, gradient = value_and_gradient(posed(vgg16, case), between())
     if "crowsonkb" in case:
         # Of 512 channels over 4×4 positions most eigenvalues of the covariance are what rounding makes of zero, a
-        # relative 1e-7, whose root is 3e-4: float32 has no more of this loss.
+        # relative 1e-7, whose root is 3e-4: float32 has no more of this loss. Float64, below, has.
         np.testing.assert_allclose(value, GOLDEN[f"{case}/value"], rtol=5e-4)
         median, largest, correlation = errors(gradient, GOLDEN[f"{case}/gradient"])
         assert median < 5e-4
@@ -37,3 +40,14 @@ def test_the_loss_of_a_preset_is_that_of_its_source(case, vgg16):
         return
     np.testing.assert_allclose(value, GOLDEN[f"{case}/value"], rtol=1e-5)
     check_gradient(gradient, GOLDEN[f"{case}/gradient"])
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "crowsonkb" in case])
+def test_wasserstein_distances_in_float64(case, vgg16, monkeypatch):
+    monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))
+    with jax.enable_x64(True):
+        problem = posed(in_float64(vgg16), case, np.float64)
+        value, gradient = value_and_gradient(problem, jnp.asarray(between(), jnp.float64))
+        # Pictures and weights are float32 on our side.
+        np.testing.assert_allclose(value, GOLDEN[f"{case}/value"], rtol=1e-6)
+        check_gradient(gradient, GOLDEN[f"{case}/gradient"])

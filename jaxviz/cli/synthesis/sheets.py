@@ -49,6 +49,10 @@ def drawn_grid(
     chosen = choice(session)
     preset = chosen.family.preset(session.given["preset"])
     steps = preset.steps if session.given["steps"] is None else session.given["steps"]
+    if "pyramid" in preset.values:
+        session.note(
+            f"preset {session.given['preset']!r} grows over scales; a grid is made at the last of them alone"
+        )
     text = rich.progress.TextColumn
     columns = (text("{task.completed:.0f}/{task.total:.0f} pictures"), rich.progress.BarColumn())
     with session.bar(*columns, rich.progress.TimeRemainingColumn()) as bar:

@@ -1,5 +1,6 @@
 """The command that transfers styles."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,41 +80,32 @@ def style(
         session.opens([film])
     if resume and snapshot_every is None:
         raise ValueError("--resume goes on from what --snapshot-every has kept; give both")
+    if axes and (film is not None or snapshot_every is not None or memory is not None):
+        raise ValueError("--grid makes many pictures; --film, --snapshot-every and --memory are for one")
     pixels = longer(session, content, size)
-    given = choice(session).values_without_classes()
+    network = preset_network(session)
+    given = choice(session).values(network)
     examples, shares = _examples(session, styles, style_size or str(size), given.pop("shares", None))
+    # What the problem is made with, in a grid and alone.
     given |= {
         "shares": shares,
         "init": _start(session, init, pixels),
-        "masks": _masks(session, mask, pixels, examples),
+        "masks": _masks(session, mask, pixels, len(styles), len(examples)),
+        "pooling": session.given["pooling"],
     }
-    network = preset_network(session)
     _tell_small_styles(session, network, examples, given)
     if axes:
-        if film is not None or snapshot_every is not None:
-            raise ValueError("--grid makes many pictures; --film and --snapshot-every are for one")
-        drawn_grid(session, network, (pixels, examples), axes, pooling=session.given["pooling"], **given)
+        drawn_grid(session, network, (pixels, examples), axes, **given)
         return
+    seen = technique.recolored(given.get("keep_colors"), pixels, examples)
+    posed = taken(technique.problem, given)
+    made = technique.planned(network, pixels, seen, memory=memory, **settings_of(session), **posed)
+    if made is not None:
+        session.record["memory"] = dataclasses.asdict(made)
+        given["window"] = posed["window"] = made.window
     snapshot = session.out.with_suffix(".snapshot.npz") if snapshot_every else None
     if snapshot is not None:
         given |= {"snapshot": snapshot, "snapshot_every": snapshot_every, "resume": resume}
-    if session.given["pooling"] is not None:
-        given["pooling"] = session.given["pooling"]
-    if memory is not None:
-        made = technique.planned(
-            network,
-            pixels,
-            examples,
-            memory=memory,
-            **settings_of(session),
-            **taken(technique.problem, given),
-        )
-        given["window"] = made.window
-        session.record["memory"] = {
-            "budget": made.budget,
-            "predicted": made.predicted,
-            "window": made.window,
-        }
     reel = films.Film()
     solution = solved(
         session,
@@ -125,9 +117,7 @@ def style(
         **given,
     )
     session.record.setdefault("memory", {})["peak"] = peak()
-    problem, _ = technique.problem(
-        network, pixels, examples, preset=session.given["preset"], **taken(technique.problem, given)
-    )
+    problem, _ = technique.problem(network, pixels, seen, preset=session.given["preset"], **posed)
     session.record["terms"] = contributions(problem, solution.value)
     if film is not None:
         reel.add(np.clip(np.asarray(solution.value), 0, 1))
@@ -171,7 +161,7 @@ def _start(session: Session, init: str, pixels: images.Picture) -> Any:
 
 
 def _masks(
-    session: Session, paths: list[Path] | None, pixels: images.Picture, examples: list[Any]
+    session: Session, paths: list[Path] | None, pixels: images.Picture, styles: int, examples: int
 ) -> list[np.ndarray] | None:
     """Returns masks as brightness, of the content's size; a picture of another shape is refused."""
     if not paths:
@@ -183,10 +173,9 @@ def _masks(
         if abs(h / w - height / width) > 0.02 * height / width:
             raise ValueError(f"mask {path} is {h}×{w}; expected the shape of the content, {height}×{width}")
         found.append(images.resize(read, height, width).mean(-1))
-    if len(examples) % len(found):
-        raise ValueError(f"there are {len(found)} masks; expected one for each style")
-    each = len(examples) // len(found)
-    return [mask for mask in found for _ in range(each)]
+    if len(found) != styles:
+        raise ValueError(f"there are {len(found)} masks for {styles} styles; give one for each")
+    return [mask for mask in found for _ in range(examples // styles)]
 
 
 def _tell_small_styles(

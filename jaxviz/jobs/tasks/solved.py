@@ -10,10 +10,7 @@ from jax.sharding import Mesh
 from jaxviz.batching import bytes_of
 from jaxviz.networks import Network
 from jaxviz.techniques import Method
-from jaxviz.techniques.solving import memory_of_many
-
-SOLVED_AT_ONCE = {"cpu": 4}
-SOLVED_AT_ONCE_ELSEWHERE = 16
+from jaxviz.techniques.solving import at_once, memory_of_many
 
 
 def solved_at_once(
@@ -41,8 +38,7 @@ def solved_at_once(
       ValueError: If one picture needs more, or `memory` is no amount.
     """
     devices = 1 if mesh is None else mesh.size
-    platform = jax.devices()[0].platform if mesh is None else mesh.devices.flat[0].platform
-    size = SOLVED_AT_ONCE.get(platform, SOLVED_AT_ONCE_ELSEWHERE)
+    size = at_once()
     if memory is None:
         return size * devices
     budget = bytes_of(memory)

@@ -1,8 +1,9 @@
 """Feature inversion: an image whose features are those of another, so what a layer has kept of it."""
 
+from jaxviz.networks.preprocessing import MEAN_COLOR
 from jaxviz.techniques.inversion.inverting import STRIP, invert, restarts, schedule, strip
 from jaxviz.techniques.inversion.posing import inverted_layers, problem
-from jaxviz.techniques.inversion.presets import MEAN_COLOR, PAPER, PRESETS, TYPICAL_RMS, staged_momentum
+from jaxviz.techniques.inversion.presets import PAPER, PRESETS, TYPICAL_RMS, staged_momentum
 from jaxviz.techniques.registry import Family, Method, Option
 
 __all__ = [

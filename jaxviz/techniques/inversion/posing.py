@@ -14,9 +14,10 @@ from jaxviz._checks import image as checked_image
 from jaxviz._checks import known, number
 from jaxviz._typing import Array, Image, Key, Number
 from jaxviz.networks import Network, compiled_features
+from jaxviz.networks.preprocessing import MEAN_COLOR
 from jaxviz.objectives import match_features
 from jaxviz.problem import Problem
-from jaxviz.techniques.inversion.presets import MEAN_COLOR, PRESETS, PUBLISHED, TYPICAL_RMS
+from jaxviz.techniques.inversion.presets import PRESETS, PUBLISHED, TYPICAL_RMS
 from jaxviz.techniques.layers import head_taps, layer_weights
 
 Layers = str | Sequence[str] | Mapping[str, Number]

@@ -13,8 +13,6 @@ from jaxviz.techniques.registry import Preset
 TYPICAL_RMS = 0.24
 """Root mean square of a photograph's values minus the ImageNet mean: over 300 of BSDS500, 0.237 ± 0.06."""
 
-MEAN_COLOR = (123.68 / 255, 116.779 / 255, 103.939 / 255)
-
 
 PAPER = "Mahendran, Vedaldi. Understanding Deep Image Representations by Inverting Them. CVPR 2015"
 UNIT = "pixels in [0, 1], weights per value"

@@ -13,8 +13,10 @@ import jax.numpy as jnp
 from jaxviz import constraints, parameterizations, priors, tiling
 from jaxviz._checks import concrete, known, number
 from jaxviz._checks import image as checked_image
+from jaxviz._checks import shares as checked_shares
 from jaxviz._typing import AnyImage, Array, Image, Key, Number, Objective
-from jaxviz.networks import Network, bordered, compiled_features, pooled
+from jaxviz.networks import Network, bordered, compiled_features
+from jaxviz.networks.preprocessing import MEAN_COLOR
 from jaxviz.objectives import (
     Summary,
     match_features,
@@ -22,14 +24,13 @@ from jaxviz.objectives import (
     weighted_sum,
 )
 from jaxviz.problem import Problem
-from jaxviz.techniques.layers import layer_weights
-from jaxviz.techniques.losses import LOSSES, checked_shares
+from jaxviz.techniques.layers import layer_weights, with_pooling
+from jaxviz.techniques.losses import LOSSES
 from jaxviz.techniques.style import guides
 from jaxviz.techniques.style.presets import PRESETS
 from jaxviz.tiling import Tiled
 
 STARTS = ("content", "noise", "statistics")
-MEAN_COLOR = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 
 
 def problem(
@@ -68,7 +69,7 @@ def problem(
       preset: "default", "gatys2016", "gatys_notebook", "neural_style" or "crowsonkb"; what is None below is the
         preset's.
       content_weight: α, at least 0.
-      style_weight: β, at least 0.
+      style_weight: β, at least 0. That of "default" depends on `style_loss`, whose values differ in scale.
       content_weights: :math:`w_l` per layer; 1 on relu4_2 [1].
       style_weights: :math:`v_l` per layer; 1/5 on each of relu1_1 to relu5_1 [1].
       shares: How much of each style is wanted, at least 0; they are divided by their sum. None for equal ones.
@@ -104,13 +105,17 @@ def problem(
         init=init,
     )
     known(values["style_loss"], LOSSES, "style loss")
+    if style_weight is None and isinstance(values["style_weight"], Mapping):
+        values["style_weight"] = values["style_weight"][values["style_loss"]]
     content = jnp.asarray(checked_image(content, "content"))
     pictures = _checked_styles(styles)
     alpha = number(values["content_weight"], "content_weight", 0)
     beta = number(values["style_weight"], "style_weight", 0)
     if concrete(alpha + beta) and alpha + beta == 0:
         raise ValueError("content_weight and style_weight are both zero; give one above zero")
-    network = _variant(network, values, pooling, preset)
+    network = with_pooling(network, pooling or (None if preset == "default" else values["pooling"]))
+    if values["first_borders"] != "zero":
+        network = bordered(network, "zero", values["first_borders"])
     content_layers = layer_weights(network, content_weights, usual.values["content_weights"])
     style_layers = layer_weights(network, style_weights, usual.values["style_weights"])
     seen = _Seen(network, window, tuple(content_layers), tuple(style_layers))
@@ -174,15 +179,6 @@ class _Seen:
     def shapes(self, picture: Array, layers: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
         taps = jax.eval_shape(lambda x: self.network.features(x, list(layers)), picture)
         return {layer: tap.shape for layer, tap in taps.items()}
-
-
-def _variant(network: Network, values: Mapping[str, Any], pooling: str | None, preset: str) -> Network:
-    wanted = pooling or (None if preset == "default" else values["pooling"])
-    if wanted is not None and getattr(network.architecture, "pooling", wanted) != wanted:
-        network = pooled(network, wanted)
-    if values["borders"] != "zero":
-        network = bordered(network, "zero", "replicate")
-    return network
 
 
 def _checked_styles(styles: Any) -> list[Array]:

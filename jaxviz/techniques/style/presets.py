@@ -23,15 +23,17 @@ USUAL = {
     "noise_center": "content",
     "noise_deviation": 0.1,
     "pooling": "max",
-    "borders": "zero",
+    "first_borders": "zero",
     "colors": "kept in [0, 1]",
 }
+BY_LOSS = {"gram": 2e-3, "covariance": 2e-3, "moments": 60.0, "wasserstein": 10.0}
+"""Gram matrices count the fourth power of features, moments the second: these cost the content about alike."""
 UNITS = "pixels in [0, 1], features squared per element, Gram matrices per position"
 
 PRESETS = {
     "default": Preset(
         network="vgg16",
-        values={**USUAL, "style_weight": 2e-3, "style_weights": dict.fromkeys(STYLE_LAYERS, 1 / 5)},
+        values={**USUAL, "style_weight": BY_LOSS, "style_weights": dict.fromkeys(STYLE_LAYERS, 1 / 5)},
         units=UNITS,
         optimizer=lambda start: lbfgs(),
         algorithm="L-BFGS, memory 20",
@@ -100,7 +102,7 @@ PRESETS = {
             "style_weights": dict(zip(STYLE_LAYERS, (w / 341 for w in (256, 64, 16, 4, 1)), strict=True)),
             "style_loss": "wasserstein",
             "smoothness": "nine point",
-            "borders": "zero, replicate first",
+            "first_borders": "replicate",
             "pyramid": 128,
             "first_steps": 1000,
         },

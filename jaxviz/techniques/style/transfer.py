@@ -7,17 +7,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxviz import colors, images, snapshots
+from jaxviz import colors, snapshots
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import known
-from jaxviz._typing import AnyImage, Image, Key
+from jaxviz._typing import AnyImage, Array, Image, Key
 from jaxviz.memory import Plan, plan
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer
-from jaxviz.techniques.pyramid import sizes_by_sqrt2, solve_pyramid
+from jaxviz.techniques.pyramid import scaled, sizes_by_sqrt2, solve_pyramid
 from jaxviz.techniques.solving import schedule_of
 from jaxviz.techniques.style.posing import problem
 from jaxviz.techniques.style.presets import PRESETS
@@ -98,10 +97,11 @@ def transfer(
         raise ValueError(f"pyramid is {smallest:g}; expected at least 1 pixel")
     content = jnp.asarray(checked_image(content, "content"))
     wanted = [jnp.asarray(checked_image(style, f"style {i}")) for i, style in enumerate(styles)]
-    seen = [colors.before(keep_colors, content, style) if keep_colors else style for style in wanted]
+    seen = recolored(keep_colors, content, wanted)
     given = {**options, "preset": preset, "key": key}
-    if window is None and (memory is not None or content.shape[0] * content.shape[1] > LARGE):
-        window = planned(network, content, seen, memory=memory, optimizer=optimizer, **given).window
+    if window is None:
+        made = planned(network, content, seen, memory=memory, optimizer=optimizer, **given)
+        window = None if made is None else made.window
     given["window"] = window
     kept: dict[str, Any] = {"every": snapshot_every, "resume": resume}
     if smallest is None:
@@ -125,6 +125,22 @@ def transfer(
     return dataclasses.replace(solution, value=value)
 
 
+def recolored(keep_colors: str | None, content: Image, styles: Sequence[AnyImage]) -> list[Array]:
+    """Returns the styles as they are to be seen, so that the result has the content's colors; None changes none.
+
+    Raises:
+      KeyError: If there is no such way to keep colors.
+
+    Example:
+      >>> grey, red = jnp.full((2, 2, 3), 0.5), jnp.array([[[0.8, 0.1, 0.1]]])
+      >>> jaxviz.style.recolored("luminance", grey, [red])[0].ptp(-1).tolist()
+      [[0.0]]
+    """
+    if keep_colors is None:
+        return [jnp.asarray(style) for style in styles]
+    return [colors.before(keep_colors, content, style) for style in styles]
+
+
 def planned(
     network: Network,
     content: Image,
@@ -134,8 +150,10 @@ def planned(
     preset: str = "default",
     optimizer: Optimizer | None = None,
     **options: Any,
-) -> Plan:
+) -> Plan | None:
     """Returns how large a part of the picture is seen at a time so that a run fits the memory, and what it takes.
+
+    Where no memory is named, pictures of up to 1024² pixels are seen whole, without asking: None.
 
     Arguments are those of `transfer`.
 
@@ -149,6 +167,9 @@ def planned(
       >>> plan.window is None, plan.predicted < plan.budget
       (True, True)
     """
+
+    if memory is None and content.shape[0] * content.shape[1] <= LARGE:
+        return None
 
     def pose(window: int | None) -> Any:
         return problem(network, content, styles, preset=preset, **{**options, "window": window})
@@ -176,21 +197,13 @@ def _over_scales(
         each[0] = preset.values.get("first_steps", each[0])
 
     def pose(size: int) -> Any:
-        scale = size / longest
-
-        def scaled(picture: Any) -> Any:
-            h, w = (max(1, round(n * scale)) for n in picture.shape[:2])
-            return jnp.asarray(images.resize(np.asarray(picture), h, w))
-
-        options = dict(given)
+        scale, options = size / longest, dict(given)
         if options.get("masks") is not None:
-            options["masks"] = [
-                scaled(np.repeat(np.asarray(mask, np.float32)[..., None], 3, -1))[..., 0]
-                for mask in options["masks"]
-            ]
+            options["masks"] = [scaled(mask, scale) for mask in options["masks"]]
         if hasattr(options.get("init"), "shape"):
-            options["init"] = scaled(options["init"])
-        return problem(network, scaled(content), [scaled(style) for style in styles], **options)
+            options["init"] = scaled(options["init"], scale)
+        smaller = [scaled(style, scale) for style in styles]
+        return problem(network, scaled(content, scale), smaller, **options)
 
     start = jax.ShapeDtypeStruct(content.shape, jnp.float32)
     chosen = schedule(start, preset=given["preset"], optimizer=optimizer)[1]

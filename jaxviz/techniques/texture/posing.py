@@ -13,16 +13,16 @@ import jax.numpy as jnp
 from jaxviz import constraints, parameterizations, tiling
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import known
+from jaxviz._checks import shares as checked_shares
 from jaxviz._typing import AnyImage, Array, Key, Number
 from jaxviz.networks import Network, bordered, compiled_features
+from jaxviz.networks.preprocessing import MEAN_COLOR
 from jaxviz.networks.structure import structure
 from jaxviz.problem import Problem
 from jaxviz.techniques.layers import layer_weights, with_pooling
-from jaxviz.techniques.losses import LOSSES, checked_shares
+from jaxviz.techniques.losses import LOSSES
 from jaxviz.techniques.texture.presets import PRESETS
 from jaxviz.tiling import Tiled
-
-MEAN_COLOR = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 
 
 def problem(

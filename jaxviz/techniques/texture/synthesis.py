@@ -4,16 +4,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from jaxviz import images
+from jaxviz._checks import shares as checked_shares
 from jaxviz._typing import AnyImage, Array, Number
 from jaxviz.colors import match_histogram
 from jaxviz.networks import Network
 from jaxviz.optimization import Interrupted, Solution, minimize
 from jaxviz.optimizers import Optimizer
-from jaxviz.techniques.losses import checked_shares
-from jaxviz.techniques.pyramid import sizes_by_sqrt2, solve_pyramid
+from jaxviz.techniques.pyramid import scaled, sizes_by_sqrt2, solve_pyramid
 from jaxviz.techniques.solving import schedule_of
 from jaxviz.techniques.texture.posing import checked_exemplars, chosen_layers, problem, stride_of
 from jaxviz.techniques.texture.presets import PRESETS
@@ -117,7 +114,7 @@ def _scales(
     """Returns what poses the problem at a scale, and the longer sides of all of them."""
     longest = max(size)
     sizes = sizes_by_sqrt2(min(smallest, longest), longest)
-    pictures = [np.asarray(picture) for picture in checked_exemplars(exemplar)]
+    pictures = checked_exemplars(exemplar)
     steps = (1, 1)
     if given.get("tileable"):
         layers = chosen_layers(network, given.get("weights"), given.get("up_to"), given["preset"])
@@ -126,12 +123,8 @@ def _scales(
     def pose(side: int) -> Any:
         scale = side / longest
 
-        def scaled(picture: np.ndarray) -> np.ndarray:
-            h, w = (max(1, round(n * scale)) for n in picture.shape[:2])
-            return images.resize(picture, h, w)
-
         h, w = (max(1, round(n * scale / step)) * step for n, step in zip(size, steps, strict=True))
-        return problem(network, [scaled(picture) for picture in pictures], **{**given, "size": (h, w)})
+        return problem(network, [scaled(picture, scale) for picture in pictures], **{**given, "size": (h, w)})
 
     return pose, sizes
 
