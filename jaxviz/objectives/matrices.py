@@ -7,8 +7,6 @@ from jaxtyping import Array, Float
 from jaxviz._typing import Scalar
 
 EXACT = jax.lax.Precision.HIGHEST
-RELATIVE_FLOOR = 1e-7
-"""Eigenvalues below this share of the largest are what rounding has left."""
 
 
 def root(matrix: Float[Array, "c c"]) -> Float[Array, "c c"]:
@@ -29,8 +27,8 @@ def trace_of_root(matrix: Float[Array, "c c"]) -> Scalar:
     r"""Returns :math:`\mathrm{tr} A^{1/2} = \sum_i \sqrt{\lambda_i}` of a symmetric matrix.
 
     Negative eigenvalues count as zero. The derivative :math:`\frac{1}{2} A^{-1/2}` needs no differences of
-    eigenvalues, unlike that of the root itself; those below 1e-7 of the largest are rounding, and count as that
-    in it.
+    eigenvalues, unlike that of the root itself; those below the type's rounding of the largest, 1.2e-7 of it in
+    float32, are rounding, and count as that in it.
 
     Example:
       >>> float(trace_of_root(jnp.diag(jnp.array([4.0, 9.0]))))
@@ -46,7 +44,8 @@ def _forward(matrix):
 
 def _backward(saved, g):
     values, vectors = saved
-    floor = jnp.maximum(RELATIVE_FLOOR * values[-1], jnp.finfo(values.dtype).tiny)
+    kind = jnp.finfo(values.dtype)
+    floor = jnp.maximum(kind.eps * values[-1], kind.tiny)
     scaled = vectors * (0.5 * g / jnp.sqrt(jnp.maximum(values, floor)))
     return (jnp.matmul(scaled, vectors.T, precision=EXACT),)
 
