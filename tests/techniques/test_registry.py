@@ -36,7 +36,7 @@ FIXED = {"colors", "start_center", "start_deviation", "histogram"} | {
     "smoothness",
     "noise_center",
     "noise_deviation",
-    "borders",
+    "first_borders",
     "first_steps",
 }
 """What a preset fixes and no option changes."""

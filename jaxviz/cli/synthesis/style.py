@@ -83,16 +83,20 @@ def style(
     if axes and (film is not None or snapshot_every is not None or memory is not None):
         raise ValueError("--grid makes many pictures; --film, --snapshot-every and --memory are for one")
     pixels = longer(session, content, size)
-    network = preset_network(session)
-    given = choice(session).values(network)
-    examples, shares = _examples(session, styles, style_size or str(size), given.pop("shares", None))
-    # What the problem is made with, in a grid and alone.
-    given |= {
-        "shares": shares,
+    examples = _examples(session, styles, style_size or str(size))
+    each = len(examples) // len(styles)
+    # What the problem is made with, in a grid and alone; pictures are read before the network is.
+    more = {
         "init": _start(session, init, pixels),
-        "masks": _masks(session, mask, pixels, len(styles), len(examples)),
+        "masks": _masks(session, mask, pixels, len(styles), each),
         "pooling": session.given["pooling"],
     }
+    network = preset_network(session)
+    given = choice(session).values(network) | more
+    if (shares := given.get("shares")) is not None:
+        if len(shares) != len(styles):
+            raise ValueError(f"--style-weights has {len(shares)} numbers for {len(styles)} styles")
+        given["shares"] = [share for share in shares for _ in range(each)]
     _tell_small_styles(session, network, examples, given)
     if axes:
         drawn_grid(session, network, (pixels, examples), axes, **given)
@@ -127,22 +131,15 @@ def style(
         snapshot.unlink(missing_ok=True)
 
 
-def _examples(
-    session: Session, styles: list[Path], sizes: str, shares: Any
-) -> tuple[list[images.Picture], list[float] | None]:
-    """Returns every style in every size, and their shares: those of the styles, equal for the sizes of one."""
+def _examples(session: Session, styles: list[Path], sizes: str) -> list[images.Picture]:
+    """Returns every style in every size, the sizes of one after each other."""
     try:
         sides = [int(side) for side in sizes.split(",")]
     except ValueError:
         sides = [0]
     if min(sides) < 1:
         raise ValueError(f"--style-size is {sizes!r}; expected whole numbers of pixels, as 128,384")
-    if shares is not None and len(shares) != len(styles):
-        raise ValueError(
-            f"--style-weights has {len(shares)} numbers for {len(styles)} styles; give one for each"
-        )
-    examples = [longer(session, path, side) for path in styles for side in sides]
-    return examples, None if shares is None else [share for share in shares for _ in sides]
+    return [longer(session, path, side) for path in styles for side in sides]
 
 
 def _scales(session: Session, pixels: images.Picture) -> int:
@@ -161,7 +158,7 @@ def _start(session: Session, init: str, pixels: images.Picture) -> Any:
 
 
 def _masks(
-    session: Session, paths: list[Path] | None, pixels: images.Picture, styles: int, examples: int
+    session: Session, paths: list[Path] | None, pixels: images.Picture, styles: int, each: int
 ) -> list[np.ndarray] | None:
     """Returns masks as brightness, of the content's size; a picture of another shape is refused."""
     if not paths:
@@ -175,7 +172,7 @@ def _masks(
         found.append(images.resize(read, height, width).mean(-1))
     if len(found) != styles:
         raise ValueError(f"there are {len(found)} masks for {styles} styles; give one for each")
-    return [mask for mask in found for _ in range(examples // styles)]
+    return [mask for mask in found for _ in range(each)]
 
 
 def _tell_small_styles(
