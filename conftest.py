@@ -9,6 +9,9 @@ from jaxtyping import install_import_hook
 FETCHED = tempfile.TemporaryDirectory(prefix="jaxviz-weights-")
 os.environ["JAXVIZ_WEIGHTS"] = FETCHED.name
 
+# Nor what was compiled before; and thousands of programs written from one process have ended it (jaxlib 0.10.2).
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
+
 install_import_hook("jaxviz", "beartype.beartype")
 
 import jax  # noqa: E402

@@ -8,8 +8,6 @@ from PIL import Image
 
 from jaxviz import cli
 
-CACHED = ("demo", "classify", "saliency", "attack", "invert", "texture", "style", "filters", "activations")
-
 
 class Outcome(NamedTuple):
     """What one command left."""
@@ -21,13 +19,13 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def command(monkeypatch, tmp_path, capsys):
-    """The function that runs `jaxviz` with arguments in an empty folder, away from the user's cache."""
+    """The function that runs `jaxviz` with arguments in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
         texts = [str(argument) for argument in arguments]
         capsys.readouterr()
-        code = cli.main([*texts, "--no-cache"] if texts[:1] and texts[0] in CACHED else texts)
+        code = cli.main(texts)
         captured = capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 

@@ -16,12 +16,6 @@ from jaxviz.networks import NETWORKS
 from jaxviz.networks.structure import structure
 
 
-@pytest.fixture
-def looking(command):
-    """The function that runs a command without a cache."""
-    return lambda *arguments: command(*arguments, *(() if arguments[0] == "networks" else ("--no-cache",)))
-
-
 def record(path):
     return json.loads(path.read_text())
 
@@ -41,8 +35,8 @@ def test_help_lists_the_commands(command):
         assert name in outcome.stdout
 
 
-def test_filters_of_the_first_layer_are_drawn_in_color(looking, squeezenet, tmp_path):
-    assert looking("filters", "--json", "a.json") == (0, "", "")
+def test_filters_of_the_first_layer_are_drawn_in_color(command, squeezenet, tmp_path):
+    assert command("filters", "--json", "a.json") == (0, "", "")
     found = record(tmp_path / "a.json")
     check_common(found, "filters")
     assert found["settings"]["layer"] == "conv1"
@@ -55,13 +49,13 @@ def test_filters_of_the_first_layer_are_drawn_in_color(looking, squeezenet, tmp_
     np.testing.assert_allclose(drawn, expected, atol=1e-6)
     assert drawn.shape[1] <= 2000
     assert np.ptp(drawn, axis=-1).max() > 0.5
-    looking("filters", "--scale", "common", "--out", "b.png")
+    command("filters", "--scale", "common", "--out", "b.png")
     assert (images.read(tmp_path / "b.png") != drawn).any()
 
 
-def test_filters_of_higher_layers_are_drawn_in_blocks(looking, vgg16, tmp_path):
+def test_filters_of_higher_layers_are_drawn_in_blocks(command, vgg16, tmp_path):
     options = ("--network", "vgg16", "--layer", "conv2_1", "--count", 5, "--json", "-")
-    outcome = looking("filters", *options)
+    outcome = command("filters", *options)
     found = json.loads(outcome.stdout)
     assert (outcome.code, outcome.stderr, found["settings"]["count"]) == (0, "", 5)
     assert found["shape"] == [128, 3, 3, 64]
@@ -74,18 +68,18 @@ def test_filters_of_higher_layers_are_drawn_in_blocks(looking, vgg16, tmp_path):
 
 
 @pytest.mark.parametrize("layer", ["conv1", "fire3/expand3x3"])
-def test_raw_filters_are_all_of_them(looking, squeezenet, tmp_path, layer):
+def test_raw_filters_are_all_of_them(command, squeezenet, tmp_path, layer):
     for name in ("a.npy", "a.npz"):
-        assert looking("filters", "--layer", layer, "--count", 2, "--out", name).code == 0
+        assert command("filters", "--layer", layer, "--count", 2, "--out", name).code == 0
     expected = jaxviz.features.filters(squeezenet, layer)
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), expected)
     with np.load(tmp_path / "a.npz") as file:
         np.testing.assert_array_equal(file["value"], expected)
 
 
-def test_activations_are_drawn_strongest_first(looking, photo, squeezenet, tmp_path):
+def test_activations_are_drawn_strongest_first(command, photo, squeezenet, tmp_path):
     arguments = ("activations", photo, "--layer", "fire4", "--size", 64)
-    assert looking(*arguments, "--count", 9, "--json", "a.json") == (0, "", "")
+    assert command(*arguments, "--count", 9, "--json", "a.json") == (0, "", "")
     found = record(tmp_path / "a.json")
     check_common(found, "activations")
     expected = jaxviz.features.activations(squeezenet, images.read(photo), "fire4")
@@ -96,30 +90,30 @@ def test_activations_are_drawn_strongest_first(looking, photo, squeezenet, tmp_p
         assert channel["maximum"] == pytest.approx(maps[..., channel["index"]].max(), rel=1e-5)
         assert channel["strength"] == pytest.approx(maps[..., channel["index"]].mean(), rel=1e-4)
     assert images.read(tmp_path / "activations.png").shape[1] <= 2000
-    looking(*arguments, "--count", 9, "--out", "a.npy")
+    command(*arguments, "--count", 9, "--out", "a.npy")
     np.testing.assert_allclose(np.load(tmp_path / "a.npy"), maps, rtol=1e-5, atol=1e-4)
-    outcome = looking(*arguments, "--count", 10_000, "--out", "b.png", "--json", "-")
+    outcome = command(*arguments, "--count", 10_000, "--out", "b.png", "--json", "-")
     assert json.loads(outcome.stdout)["settings"]["count"] == 256
 
 
-def test_activations_before_a_relu_are_drawn_with_both_signs(looking, photo, tmp_path):
-    assert looking("activations", photo, "--layer", "conv1", "--size", 64, "--count", 4).code == 0
+def test_activations_before_a_relu_are_drawn_with_both_signs(command, photo, tmp_path):
+    assert command("activations", photo, "--layer", "conv1", "--size", 64, "--count", 4).code == 0
     drawn = images.read(tmp_path / "activations.png")
     red, _, blue = np.moveaxis(drawn, -1, 0)
     assert (red - blue).max() > 0.3
     assert (blue - red).max() > 0.3
 
 
-def test_activations_that_are_not_finite_are_refused(looking, photo, tmp_path, monkeypatch):
+def test_activations_that_are_not_finite_are_refused(command, photo, tmp_path, monkeypatch):
     found = jaxviz.features.Activations(jnp.full((2, 2, 3), np.nan), jnp.zeros(3), jnp.arange(3))
     monkeypatch.setattr(jaxviz.features, "activations", lambda *arguments: found)
-    outcome = looking("activations", photo, "--layer", "conv1")
+    outcome = command("activations", photo, "--layer", "conv1")
     assert outcome == (1, "", "jaxviz: the activations are NaN or infinite; take other weights\n")
     assert not (tmp_path / "activations.png").exists()
 
 
-def test_networks_are_listed(looking):
-    outcome = looking("networks")
+def test_networks_are_listed(command):
+    outcome = command("networks")
     assert (outcome.code, outcome.stderr) == (0, "")
     for name in NETWORKS:
         line = rf"^    {name} +(shipped|jaxviz weights fetch {name})$"
@@ -129,8 +123,8 @@ def test_networks_are_listed(looking):
     assert "total" not in outcome.stdout
 
 
-def test_taps_of_a_network_are_listed_in_columns(looking):
-    paper, name, header, *rows = looking("networks", "resnet18").stdout.splitlines()
+def test_taps_of_a_network_are_listed_in_columns(command):
+    paper, name, header, *rows = command("networks", "resnet18").stdout.splitlines()
     assert name == "    resnet18  jaxviz weights fetch resnet18"
     assert paper.startswith("He, Zhang, Ren, Sun")
     assert header.split() == ["tap", "shape", "stride,", "px", "field,", "px", "centre,", "px", "parameters"]
@@ -142,8 +136,8 @@ def test_taps_of_a_network_are_listed_in_columns(looking):
     assert rows[-1].split() == ["total", "11,689,512"]
 
 
-def test_json_has_the_same(looking):
-    found = json.loads(looking("networks", "vgg16", "--json", "-").stdout)["networks"]["vgg16"]
+def test_json_has_the_same(command):
+    found = json.loads(command("networks", "vgg16", "--json", "-").stdout)["networks"]["vgg16"]
     built = structure(NETWORKS["vgg16"].architecture)
     assert list(found["taps"]) == list(built.parts)
     assert found["taps"]["conv5_3"] == {
@@ -195,9 +189,9 @@ def files(tmp_path, photo):
         ("networks vgg16 --json none/a.json", 1, ("none/a.json cannot be written",)),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(looking, files, line, code, words):
+def test_what_is_wrong_is_told_in_one_line(command, files, line, code, words):
     before = sorted(os.listdir(files))
-    outcome = looking(*line.split())
+    outcome = command(*line.split())
     assert (outcome.code, outcome.stdout) == (code, "")
     assert re.fullmatch(r"jaxviz: .*\n", outcome.stderr)
     for word in words:
@@ -205,10 +199,10 @@ def test_what_is_wrong_is_told_in_one_line(looking, files, line, code, words):
     assert sorted(os.listdir(files)) == before
 
 
-def test_a_single_pixel_is_a_picture(looking, files):
-    enlarged = looking("activations", "dot.png", "--layer", "fire2", "--size", 32)
+def test_a_single_pixel_is_a_picture(command, files):
+    enlarged = command("activations", "dot.png", "--layer", "fire2", "--size", 32)
     assert enlarged == (0, "", "dot.png is 1×1 pixels, enlarged to 32×32\n")
-    outcome = looking("activations", "dot.png", "--network", "vgg16", "--layer", "relu1_2", "--size", 1)
+    outcome = command("activations", "dot.png", "--network", "vgg16", "--layer", "relu1_2", "--size", 1)
     assert outcome == (0, "", "")
     assert images.read(files / "activations.png").size
 
@@ -216,7 +210,7 @@ def test_a_single_pixel_is_a_picture(looking, files):
 def test_filters_are_drawn_without_matplotlib(tmp_path):
     program = "import sys; from jaxviz import cli; print(cli.main(sys.argv[1:]), 'matplotlib' in sys.modules)"
     process = subprocess.run(
-        [sys.executable, "-c", program, "filters", "--no-cache"],
+        [sys.executable, "-c", program, "filters"],
         cwd=tmp_path,
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
         capture_output=True,

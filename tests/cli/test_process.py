@@ -14,17 +14,17 @@ import pytest
 
 from jaxviz import images
 
-LONG = ("--layer", "relu1_1", "--size", "32", "--steps", "1000000", "--no-cache", "--json", "a.json")
+LONG = ("--layer", "relu1_1", "--size", "32", "--steps", "1000000", "--json", "a.json")
 
 
-def spawn(folder, *arguments, **options):
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "TERM": "xterm", "COLUMNS": "100"}
+def spawn(folder, *arguments, variables=None, **options):
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "TERM": "xterm", "COLUMNS": "100"} | (variables or {})
     command = [sys.executable, "-m", "jaxviz", *map(str, arguments)]
     return subprocess.Popen(command, cwd=folder, env=environment, text=True, **options)
 
 
-def outcome(folder, *arguments):
-    process = spawn(folder, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def outcome(folder, *arguments, **variables):
+    process = spawn(folder, *arguments, variables=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     stdout, stderr = process.communicate(timeout=120)
     return process.returncode, stdout, stderr
 
@@ -108,8 +108,20 @@ def test_interrupt_ends_the_demo_after_the_section(command, tmp_path, monkeypatc
 
 def test_exit_codes_of_the_process(tmp_path):
     assert outcome(tmp_path, "networks")[0::2] == (0, "")
-    code, stdout, stderr = outcome(tmp_path, "classify", "none.png", "--no-cache")
+    code, stdout, stderr = outcome(tmp_path, "classify", "none.png")
     assert (code, stdout, stderr) == (1, "", "jaxviz: none.png does not exist; check the path\n")
+
+
+def test_programs_are_kept_unless_no_cache_is_asked_for(tmp_path, photo):
+    variables = {"JAX_ENABLE_COMPILATION_CACHE": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    arguments = ("saliency", photo, "--size", "32")
+    assert outcome(tmp_path, *arguments, "--no-cache", **variables)[0] == 0
+    assert not (tmp_path / "cache").exists()
+    assert outcome(tmp_path, *arguments, **variables)[0] == 0
+    kept = sorted((tmp_path / "cache" / "jaxviz" / "xla").glob("*-cache"))
+    assert kept
+    assert outcome(tmp_path, *arguments, **variables)[0] == 0
+    assert sorted((tmp_path / "cache" / "jaxviz" / "xla").glob("*-cache")) == kept
 
 
 def test_command_line_starts_without_what_only_some_commands_need(tmp_path):
