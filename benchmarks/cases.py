@@ -91,6 +91,30 @@ def transfer(quick: bool) -> list[Case]:
     return [Case(f"{size}², {evaluations} evaluations", options, calls=1, keep_fastest=True)]
 
 
+def descent(quick: bool) -> list[Case]:
+    evaluations = 20 if quick else 300
+    # PyTorch begins, as its loss is the target.
+    processes = (Process("torch"), Process("jaxviz"))
+    return [
+        Case(
+            f"{size}²",
+            {"size": size, "evaluations": evaluations, "warmup": 3},
+            processes,
+            calls=1,
+            facts={"target": 0.65},
+        )
+        for size in ((64,) if quick else (256, 512))
+    ]
+
+
+def memory(quick: bool) -> list[Case]:
+    budgets = {96: "4GB"} if quick else {1024: "4GB", 2048: "6GB"}
+    return [
+        Case(f"{size}² in {budget}", {"size": size, "memory": budget, "evaluations": 2}, calls=1)
+        for size, budget in budgets.items()
+    ]
+
+
 def step(quick: bool) -> list[Case]:
     size = 64 if quick else 256
     processes = (Process("jaxviz", ("in the loop",)), Process("jaxviz", ("alone",)))
@@ -141,6 +165,15 @@ BENCHMARKS = {
     "gatys": Benchmark("Value and gradient of the Gatys loss, VGG-16", "one evaluation", 5, gatys),
     "saliency": Benchmark("Gradient saliency, SqueezeNet 1.1, 224²", "one batch of maps", 5, saliency),
     "transfer": Benchmark("Style transfer by L-BFGS, memory 20, VGG-16", "one run", 3, transfer),
+    "descent": Benchmark(
+        "Style transfer until it is at the loss of 300 evaluations of torch.optim.LBFGS, VGG-16",
+        "one run",
+        2,
+        descent,
+    ),
+    "memory": Benchmark(
+        "Style transfer of large pictures within a memory, VGG-16", "one evaluation", 1, memory
+    ),
     "step": Benchmark(
         "One step of L-BFGS in the compiled loop, against the same step compiled alone, VGG-16",
         "one step: value, gradient, update",

@@ -22,7 +22,18 @@ FORMS = {
     "`torch.compile`": "torch compiled",
 }
 SHORT = ("operation by operation", "`jit`", "`batched`, 16", "PyTorch eager, best", "`torch.compile`")
-ORDER = ("gatys", "transfer", "saliency", "step", "networks", "networks16", "methods", "compiling")
+ORDER = (
+    "gatys",
+    "transfer",
+    "descent",
+    "memory",
+    "saliency",
+    "step",
+    "networks",
+    "networks16",
+    "methods",
+    "compiling",
+)
 HEAD = ("Work", "", "Device", "jaxviz", "against", "its time", "ours ÷ its (range)", "commit")
 
 
@@ -43,9 +54,13 @@ def markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
 
 
 def losses(row: dict, name: str) -> str:
-    """Returns the loss that a side reached, where it is a run."""
-    reached = row["sides"][name].get("loss_reached_clipped_to_colors")
-    return "" if reached is None else f", loss {reached:.4g}"
+    """Returns the loss that a side reached, and the memory that it took, where they were measured."""
+    side = row["sides"][name]
+    reached, most = side.get("loss_reached_clipped_to_colors"), side.get("peak_bytes")
+    text = "" if reached is None else f", loss {reached:.4g}"
+    if "reached" in side:
+        text += f" after {side['evaluations']} evaluations" + ("" if side["reached"] else ", not there")
+    return text + ("" if most is None else f", peak {most / 1e9:.2f} GB")
 
 
 def lines(record: dict) -> Iterable[list[str]]:

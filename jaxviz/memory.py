@@ -97,9 +97,12 @@ def plan(
     """
     device = jax.devices()[0]
     budget = int(DEVICE_SHARE * device_memory(device)) if memory is None else bytes_of(memory)
-    predicted = None
+    predicted, sides = None, None
     for window in windows:
+        if window is not None and sides is not None and window >= max(sides):
+            continue  # it would be the whole image once more
         problem, z = jax.eval_shape(lambda window=window: pose(window))
+        sides = z.shape[:2]
         needed = memory_needed(problem, z, optimizer=optimizer(z))
         if needed is None:
             return Plan(window, None, budget)

@@ -112,3 +112,16 @@ def test_what_cannot_be_seen_through_windows_is_refused(vgg16, squeezenet):
         bordered(squeezenet, "reflect")
     with pytest.raises(KeyError, match="no kind of borders is named 'mirror'"):
         bordered(vgg16, "mirror")
+
+
+def test_an_inversion_through_windows_is_that_of_the_whole(vgg16):
+    image = picture(150, 130)
+    pair = [jaxviz.inversion.problem(vgg16, image, layer="relu3_3", window=window) for window in (None, 48)]
+    (whole, z), (windows, same) = pair
+    np.testing.assert_array_equal(same, z)
+    assert tiling.layout(vgg16, z.shape[:2], 48, ("relu3_3",)).count > 1
+    assert float(windows.loss(z, KEY)) == pytest.approx(float(whole.loss(z, KEY)), rel=1e-5)
+    with pytest.raises(ValueError, match="no positions, so it cannot be seen through windows"):
+        jaxviz.inversion.invert(
+            jaxviz.load("squeezenet1_1"), picture(224, 224), layer="logits", window=64, steps=1
+        )

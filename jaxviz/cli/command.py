@@ -63,6 +63,8 @@ def command(
         shared += options.COMMON
         shared += options.COMPUTING if computes else []
         shared += options.READING if reads else []
+        solves = family is not None and bool(family.presets)
+        shared += options.MEMORY if many or solves else []
         shared += options.MANY if many else []
         names = {parameter.name for parameter in own}
         said = name or function.__name__

@@ -86,6 +86,50 @@ SAVE = [
         "pictures",
     )
 ]
+Lpips = Annotated[
+    Path | None,
+    option("--lpips", OUTPUT, "Weights of LPIPS, by which the result's distance from the picture is told."),
+]
+KEEPING = [
+    parameter(
+        "page",
+        Annotated[
+            Path | None, option("--page", OUTPUT, "Where to write pictures and numbers as one HTML page.")
+        ],
+        None,
+    ),
+    parameter(
+        "film",
+        Annotated[Path | None, option("--film", OUTPUT, "Where to keep the run as .gif, .webp or .mp4.")],
+        None,
+    ),
+    parameter(
+        "snapshot_every",
+        Annotated[
+            int | None,
+            option(
+                "--snapshot-every", OUTPUT, "Evaluations after which the state is kept beside --out.", min=1
+            ),
+        ],
+        None,
+    ),
+    parameter(
+        "resume",
+        Annotated[bool, option("--resume", OUTPUT, "Go on from the state that a killed run has kept.")],
+        False,
+    ),
+]
+"""Of a command that minimizes for one picture."""
+MEMORY = [
+    parameter(
+        "memory",
+        Annotated[
+            str | None,
+            option("--memory", MACHINE, "What a batch, or a large picture, may take, such as 4GB."),
+        ],
+        None,
+    ),
+]
 MANY = [
     parameter(
         "batch",
@@ -97,14 +141,6 @@ MANY = [
                 "Many pictures: so many at once; default: as memory allows.",
                 min=1,
             ),
-        ],
-        None,
-    ),
-    parameter(
-        "memory",
-        Annotated[
-            str | None,
-            option("--memory", MACHINE, "What a batch, or a large picture, may take, such as 4GB."),
         ],
         None,
     ),
@@ -189,6 +225,7 @@ def presets(family: Family) -> list[Parameter]:
             Annotated[Path | None, option("--plot", OUTPUT, "Where to draw the curve of the loss.")],
             None,
         ),
+        *KEEPING,
     ]
 
 

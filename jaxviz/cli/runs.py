@@ -30,7 +30,10 @@ def is_many(session: Session, source: str) -> bool:
     """
     if jobs.is_many(source):
         return True
+    solves = session.choice is not None and session.choice.preset is not None
     for name, usual in MANY_ALONE.items():
+        if name == "memory" and solves:
+            continue
         if session.given.get(name, usual) != usual:
             raise ValueError(f"--{name} is for many pictures; {source} is one")
     return False
@@ -161,8 +164,12 @@ def attack(session: Session, source: str, choice: Choice) -> None:
 def invert(session: Session, source: str, choice: Choice, load: Callable[[], Network]) -> None:
     """Runs `jobs.inversion`."""
     given = session.given
-    if given["plot"] is not None:
-        raise ValueError("--plot is for one picture; the losses of many are in the run's rows")
+    for name in ("plot", "page", "film", "snapshot_every", "lpips"):
+        if given[name] is not None:
+            flag = name.replace("_", "-")
+            raise ValueError(
+                f"--{flag} is for one picture; the losses of many are in the run's rows, and a run resumes"
+            )
 
     def make() -> jobs.Task:
         loaded = load()

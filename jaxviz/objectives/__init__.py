@@ -8,6 +8,7 @@ from jaxviz.objectives.classes import CrossEntropy, Logit, Margin, cross_entropy
 from jaxviz.objectives.features import MatchFeatures, match_features
 from jaxviz.objectives.moments import Summary, gram_matrix, summarize
 from jaxviz.objectives.parts import Additive, Part
+from jaxviz.objectives.perceptual import MatchPerceptual, match_perceptual
 from jaxviz.objectives.statistics import (
     MatchGram,
     MatchMoments,
@@ -25,6 +26,7 @@ __all__ = [
     "MatchFeatures",
     "MatchGram",
     "MatchMoments",
+    "MatchPerceptual",
     "Part",
     "Summary",
     "WeightedSum",
@@ -36,6 +38,7 @@ __all__ = [
     "match_gaussian",
     "match_gram",
     "match_moments",
+    "match_perceptual",
     "summarize",
     "weighted_sum",
 ]

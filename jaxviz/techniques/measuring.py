@@ -1,11 +1,14 @@
 """What a picture costs by a problem, term by term."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 
 from jaxviz import tiling
 from jaxviz._typing import Image, Scalar
+from jaxviz.networks import Network, compiled_features
+from jaxviz.objectives import match_perceptual
 from jaxviz.problem import Problem
 from jaxviz.tiling import Tiled
 
@@ -41,6 +44,37 @@ def contributions(problem: Problem | Tiled, image: Image) -> dict[str, float]:
         totals[head] = totals.get(head, 0.0) + term
     smooth = 0.0 if prior is None else float(jax.jit(_prior)(prior, image))
     return found | totals | {"prior": smooth, "loss": sum(totals.values()) + smooth}
+
+
+def perceptual_distance(
+    network: Network, image: Image, target: Image, weights: Mapping[str, Any], *, window: int | None = None
+) -> float:
+    """Returns how unlike two pictures are in the eyes of people: LPIPS.
+
+    Args:
+      network: The one that the weights are for.
+      image: [h, w, 3], in [0, 1].
+      target: Of the same shape.
+      weights: From `jaxviz.checkpoints.perceptual_weights`.
+      window: For pictures too large for the memory: about how many pixels are seen at a time.
+
+    Raises:
+      ValueError, KeyError: As `match_perceptual` does.
+
+    Example:
+      >>> from jaxviz.techniques.measuring import perceptual_distance
+      >>> picture = jax.random.uniform(jax.random.key(0), (32, 32, 3))
+      >>> weights = {"relu1_2": jnp.full(64, 0.1)}
+      >>> perceptual_distance(jaxviz.load("vgg16"), picture, picture, weights)
+      0.0
+    """
+    layers = tuple(weights)
+    if window is None:
+        objective = match_perceptual(compiled_features(network, target, layers), weights=weights)
+        return float(objective(compiled_features(network, image, layers)))
+    objective = match_perceptual(tiling.features(network, target, layers, window), weights=weights)
+    problem = tiling.tiled(Problem(network=network, objective=objective), window)
+    return sum(float(term) for term in tiling.terms(problem, image).values())
 
 
 @jax.jit

@@ -2,11 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 
-from jaxviz.memory import memory_needed
+from jaxviz import snapshots
+from jaxviz.memory import Plan, memory_needed, plan
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer
@@ -15,6 +17,8 @@ from jaxviz.techniques.registry import Method, Preset
 
 AT_ONCE = {"cpu": 4}
 AT_ONCE_ELSEWHERE = 16
+LARGE = 1024 * 1024
+"""Pixels of a picture above which the memory is asked about before the run."""
 
 
 def schedule_of(presets: Mapping[str, Preset]) -> Callable[..., tuple[int, Optimizer]]:
@@ -30,6 +34,77 @@ def schedule_of(presets: Mapping[str, Preset]) -> Callable[..., tuple[int, Optim
         )
 
     return schedule
+
+
+def solve(
+    problem: Any,
+    z: Any,
+    *,
+    snapshot: str | Path | None = None,
+    every: int = 100,
+    resume: bool = False,
+    **more: Any,
+) -> Solution:
+    """Returns what `minimize` does, by way of snapshots where a file is named for them.
+
+    Args:
+      problem: As for `minimize`.
+      z: As for `minimize`.
+      snapshot: File to keep the run's state in; None for none.
+      every: Evaluations between two snapshots.
+      resume: Whether to go on from the snapshot where it exists.
+      more: As for `minimize`.
+    """
+    if snapshot is None:
+        return minimize(problem, z, **more)
+    return snapshots.minimize(problem, z, path=snapshot, every=every, resume=resume, **more)
+
+
+def planned(
+    pose: Callable[..., Any],
+    schedule: Callable[..., tuple[int, Optimizer]],
+    network: Network,
+    *inputs: Any,
+    shape: tuple[int, ...],
+    memory: str | int | float | None = None,
+    preset: str = "default",
+    optimizer: Optimizer | None = None,
+    **options: Any,
+) -> Plan | None:
+    """Returns how large a part of a picture is seen at a time so that a run fits the memory, and what it takes.
+
+    Where no memory is named, pictures of up to 1024² pixels are seen whole, without asking: None.
+
+    Args:
+      pose: The `problem` of a method, one that has a `window`.
+      schedule: The method's.
+      network: Φ.
+      inputs: What `pose` takes after the network.
+      shape: h and w of the picture that is sought.
+      memory: As for `jaxviz.memory.plan`.
+      preset: The method's.
+      optimizer: None for the preset's.
+      options: Of the problem.
+
+    Raises:
+      ValueError: If the memory is too small: the message says the least that would do.
+
+    Example:
+      >>> from jaxviz.techniques import FAMILIES, solving
+      >>> method, picture = FAMILIES["texture"].methods["texture"], jnp.full((16, 16, 3), 0.5)
+      >>> found = solving.planned(
+      ...     method.problem, method.schedule, jaxviz.load("vgg16"), picture,
+      ...     shape=(16, 16), memory="64GB", weights={"relu1_1": 1})
+      >>> found.window is None, found.predicted < found.budget
+      (True, True)
+    """
+    if memory is None and shape[0] * shape[1] <= LARGE:
+        return None
+    return plan(
+        lambda window: pose(network, *inputs, preset=preset, **{**options, "window": window}),
+        lambda z: schedule(z, preset=preset, optimizer=optimizer)[1],
+        memory,
+    )
 
 
 def at_once() -> int:

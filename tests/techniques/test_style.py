@@ -143,10 +143,7 @@ def test_windows_change_nothing(vgg16, picture):
     assert terms[0]["loss"] == pytest.approx(loss(whole, moved), rel=1e-5)
 
 
-def test_a_budget_chooses_the_window_and_an_impossible_one_says_what_would_do(vgg16, content, paintings):
-    enough = style.planned(vgg16, content, paintings, memory="100GB", **LAYERS)
-    assert enough.window is None
-    assert enough.predicted < enough.budget == 10**11
+def test_an_impossible_budget_says_what_would_do(vgg16, content, paintings):
     with pytest.raises(
         ValueError, match=r"memory is 1,000,000 bytes; the least that would do .* is [\d,]+ bytes"
     ):

@@ -12,7 +12,7 @@ from jaxviz import images
 from jaxviz.cli import runs
 from jaxviz.cli.methods import Choice
 from jaxviz.cli.session import Session, optimizer_named
-from jaxviz.drawing import plots, sheets
+from jaxviz.drawing import sheets
 from jaxviz.optimization import Solution
 from jaxviz.zoo import available
 
@@ -59,19 +59,13 @@ def preset_network(session: Session, name: str = "", *, classifier: bool = False
     )
 
 
-def settings_of(session: Session) -> dict[str, Any]:
-    """Returns the preset and the optimizer that were asked for, as a technique takes them."""
-    return {"preset": session.given["preset"], "optimizer": optimizer_named(session.given["optimizer"])}
-
-
-def solved(session: Session, network: jaxviz.Network, *inputs: Any, **more: Any) -> Solution:
-    """Runs the method that was chosen under a progress bar, writes what it found, and returns it."""
-    solution = minimized(session, network, *inputs, **more)
-    session.write(session.out, np.asarray(solution.value))
-    if session.given["plot"] is not None:
-        plot = plots.loss_plot(solution.losses, rejections=int(solution.rejections))
-        session.write(session.given["plot"], plot / np.float32(255))
-    return solution
+def values_of(session: Session, network: jaxviz.Network) -> dict[str, Any]:
+    """Returns the options that were given, as the method that was chosen takes them."""
+    chosen, pooling = choice(session), session.given["pooling"]
+    values = chosen.values(network)
+    if pooling is not None and "pooling" in chosen.method.signature:
+        values["pooling"] = pooling
+    return values
 
 
 def minimized(
@@ -98,9 +92,7 @@ def minimized(
     """
     chosen, given = choice(session), session.given
     preset = chosen.family.preset(given["preset"])
-    values = chosen.values(network)
-    if given["pooling"] is not None and "pooling" in chosen.method.signature:
-        values["pooling"] = given["pooling"]
+    values = values_of(session, network)
     beside = ("steps", "optimizer", "network", "init")
     texts = {name: given[name] for name in beside if given.get(name) not in (None, "")}
     session.record["preset"] = preset_record(chosen, {**values, **texts})
@@ -169,12 +161,6 @@ def row_of_layers(
 def lowest(solution: Solution) -> float | None:
     """Returns the lowest loss; None where there was no evaluation."""
     return float(np.nanmin(solution.losses)) if solution.losses.size else None
-
-
-def without_plot(session: Session, flag: str) -> None:
-    """Raises ValueError where one curve is asked for of many runs."""
-    if session.given["plot"] is not None:
-        raise ValueError(f"--plot is for one run, and {flag} makes several; --json has the losses of each")
 
 
 def preset_record(choice: Choice, given: dict[str, Any]) -> dict[str, Any]:

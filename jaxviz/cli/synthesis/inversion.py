@@ -11,6 +11,7 @@ from jaxviz.cli.command import command
 from jaxviz.cli.options import HOW, WHAT, option
 from jaxviz.cli.session import Session
 from jaxviz.cli.synthesis import common
+from jaxviz.cli.synthesis.keeping import opened, solved
 from jaxviz.drawing import sheets
 from jaxviz.networks import NETWORKS, Network
 from jaxviz.techniques import FAMILIES
@@ -42,6 +43,7 @@ def invert(
     seeds: Annotated[
         int, option("--seeds", HOW, "So many at once, from the starts of --seed and those after it.", min=1)
     ] = 1,
+    lpips: options.Lpips = None,
 ) -> None:
     """Find a picture with the same features at one layer or more: what they have kept."""
     weights = options.weights_of_layers(session.given["layer"])
@@ -59,9 +61,7 @@ def invert(
             lambda: common.preset_network(session, name, classifier=head),
         )
         return
-    if strip or seeds > 1:
-        common.without_plot(session, "--strip" if strip else "--seeds")
-    session.opens_pictures(session.out, session.given["plot"])
+    opened(session, "--strip" if strip else "--seeds" if seeds > 1 else "")
     if strip and list(weights) == USUAL:
         weights = dict.fromkeys(STRIP, 1.0)
     name = common.preset_name(session)
@@ -82,7 +82,7 @@ def invert(
     elif seeds > 1:
         _several(session, network, pixels, seeds)
     else:
-        common.solved(session, network, pixels)
+        solved(session, network, pixels, shape=pixels.shape[:2], pictures={"input": pixels}, like=pixels)
 
 
 def _of_a_head(name: str, layers: Mapping[str, float]) -> bool:

@@ -1,6 +1,5 @@
 """The command that transfers styles."""
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,19 +9,16 @@ import typer
 from jaxviz import images
 from jaxviz.cli import options
 from jaxviz.cli.command import command
-from jaxviz.cli.options import HOW, MACHINE, OUTPUT, WHAT, option
+from jaxviz.cli.options import HOW, WHAT, option
 from jaxviz.cli.session import Session
-from jaxviz.cli.synthesis.common import choice, longer, preset_network, settings_of, solved
+from jaxviz.cli.synthesis.common import choice, longer, preset_network
+from jaxviz.cli.synthesis.keeping import opened, solved
 from jaxviz.cli.synthesis.sheets import drawn_grid, grid_axes
-from jaxviz.drawing import films
-from jaxviz.memory import peak
 from jaxviz.networks import Network
 from jaxviz.networks.structure import structure
 from jaxviz.techniques import FAMILIES
 from jaxviz.techniques import style as technique
-from jaxviz.techniques.measuring import contributions
 from jaxviz.techniques.pyramid import sizes_by_sqrt2
-from jaxviz.techniques.solving import taken
 
 
 @command(
@@ -57,31 +53,11 @@ def style(
         list[str] | None,
         option("--grid", HOW, "One sheet over numbers, as content-weight=0.1,1,style-weight=1e-3,1e-2."),
     ] = None,
-    memory: Annotated[
-        str | None,
-        option("--memory", MACHINE, "What a batch, or a large picture, may take, such as 4GB."),
-    ] = None,
-    snapshot_every: Annotated[
-        int | None,
-        option("--snapshot-every", OUTPUT, "Evaluations after which the state is kept beside --out.", min=1),
-    ] = None,
-    resume: Annotated[
-        bool, option("--resume", OUTPUT, "Go on from the state that a killed run has kept.")
-    ] = False,
-    film: Annotated[
-        Path | None, option("--film", OUTPUT, "Where to keep the run as .gif, .webp or .mp4.")
-    ] = None,
+    lpips: options.Lpips = None,
 ) -> None:
     """Draw the content of one picture in the style of others."""
-    session.opens_pictures(session.out, session.given["plot"])
+    opened(session, "--grid" if grid else "")
     axes = grid_axes(grid or [], choice(session))
-    if film is not None:
-        films.checked(film)
-        session.opens([film])
-    if resume and snapshot_every is None:
-        raise ValueError("--resume goes on from what --snapshot-every has kept; give both")
-    if axes and (film is not None or snapshot_every is not None or memory is not None):
-        raise ValueError("--grid makes many pictures; --film, --snapshot-every and --memory are for one")
     pixels = longer(session, content, size)
     examples = _examples(session, styles, style_size or str(size))
     each = len(examples) // len(styles)
@@ -101,34 +77,18 @@ def style(
     if axes:
         drawn_grid(session, network, (pixels, examples), axes, **given)
         return
-    seen = technique.recolored(given.get("keep_colors"), pixels, examples)
-    posed = taken(technique.problem, given)
-    made = technique.planned(network, pixels, seen, memory=memory, **settings_of(session), **posed)
-    if made is not None:
-        session.record["memory"] = dataclasses.asdict(made)
-        given["window"] = posed["window"] = made.window
-    snapshot = session.out.with_suffix(".snapshot.npz") if snapshot_every else None
-    if snapshot is not None:
-        given |= {"snapshot": snapshot, "snapshot_every": snapshot_every, "resume": resume}
-    reel = films.Film()
-    solution = solved(
+    solved(
         session,
         network,
         pixels,
         examples,
+        shape=pixels.shape[:2],
+        pictures={"content": pixels, **{f"style {k + 1}": example for k, example in enumerate(examples)}},
+        seen=(pixels, technique.recolored(given.get("keep_colors"), pixels, examples)),
+        like=pixels,
         scales=_scales(session, pixels),
-        watch=lambda found: None if film is None else reel.add(np.clip(np.asarray(found.value), 0, 1)),
         **given,
     )
-    session.record.setdefault("memory", {})["peak"] = peak()
-    problem, _ = technique.problem(network, pixels, seen, preset=session.given["preset"], **posed)
-    session.record["terms"] = contributions(problem, solution.value)
-    if film is not None:
-        reel.add(np.clip(np.asarray(solution.value), 0, 1))
-        reel.write(film)
-        session.written.append(film)
-    if snapshot is not None and not session.interrupted:
-        snapshot.unlink(missing_ok=True)
 
 
 def _examples(session: Session, styles: list[Path], sizes: str) -> list[images.Picture]:

@@ -10,6 +10,7 @@ from jaxviz.cli.command import command
 from jaxviz.cli.options import HOW, WHAT, option
 from jaxviz.cli.session import Session
 from jaxviz.cli.synthesis import common
+from jaxviz.cli.synthesis.keeping import opened, solved
 from jaxviz.techniques import FAMILIES
 from jaxviz.techniques.pyramid import sizes_by_sqrt2
 from jaxviz.techniques.texture.posing import chosen_layers
@@ -37,16 +38,18 @@ def texture(
     ] = False,
 ) -> None:
     """Make a texture like one picture's, or like several at once, of any size, from noise."""
-    if strip:
-        common.without_plot(session, "--strip")
-    session.opens_pictures(session.out, session.given["plot"])
+    opened(session, "--strip" if strip else "")
     exemplars = [common.longer(session, path, exemplar_size) for path in pictures]
     sides = height_width(size, exemplars[0])
     pyramid, longest = session.given["pyramid"], max(sides)
     scales = 1 if pyramid is None else len(sizes_by_sqrt2(min(pyramid, longest), longest))
     network = common.preset_network(session)
     if not strip:
-        common.solved(session, network, exemplars, size=sides, scales=scales)
+        captions = (
+            ["exemplar"] if len(exemplars) == 1 else [f"exemplar {k + 1}" for k in range(len(exemplars))]
+        )
+        shown = dict(zip(captions, exemplars, strict=True))
+        solved(session, network, exemplars, shape=sides, size=sides, pictures=shown, scales=scales)
         return
     values = common.choice(session).values(network)
     layers = chosen_layers(network, values.get("weights"), values.get("up_to"), session.given["preset"])

@@ -1,10 +1,12 @@
 """Feature inversion, from a picture to a picture, or to several."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxviz._typing import Image
 from jaxviz.networks import Network
@@ -12,7 +14,7 @@ from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer
 from jaxviz.techniques.inversion.posing import Layers, inverted_layers, problem, start
 from jaxviz.techniques.inversion.presets import PRESETS
-from jaxviz.techniques.solving import schedule_of
+from jaxviz.techniques.solving import planned, schedule_of, solve
 
 STRIP = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 """The last features of each of VGG-16's five stages."""
@@ -27,6 +29,11 @@ def invert(
     preset: str = "default",
     steps: int | None = None,
     optimizer: Optimizer | None = None,
+    memory: str | int | float | None = None,
+    window: int | None = None,
+    snapshot: str | Path | None = None,
+    snapshot_every: int = 100,
+    resume: bool = False,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
 ) -> Solution:
@@ -39,11 +46,18 @@ def invert(
       preset: "default" or "paper".
       steps: Evaluations; None for the preset's 200 or 400.
       optimizer: None for the preset's.
+      memory: What the run may take, such as "4GB", the process on a CPU included: a picture that needs more is seen
+        through windows. None for what the device has.
+      window: About how many pixels are seen at a time, down and across; None for what `memory` allows.
+      snapshot: File to keep the run's state in, to go on from after a kill; None for none.
+      snapshot_every: Evaluations between two snapshots, at least 1.
+      resume: Whether to go on from the snapshot where it exists.
       on_chunk: As for `minimize`.
       options: As for `problem`.
 
     Raises:
-      KeyError, ValueError: As `problem` and `minimize` do.
+      KeyError, ValueError: As `problem`, `minimize` and `snapshots.minimize` do; if the memory is too small: the
+        message says the least that would do.
 
     Example:
       >>> network = jaxviz.load("vgg16")
@@ -51,9 +65,17 @@ def invert(
       >>> jaxviz.inversion.invert(network, image, layer="relu1_1", steps=2).value.shape
       (32, 32, 3)
     """
-    posed, start = problem(network, image, layer=layer, preset=preset, **options)
+    given = {**options, "layer": layer, "preset": preset}
+    if window is None:
+        shape = np.shape(image)[:2]
+        made = planned(
+            problem, schedule, network, image, shape=shape, memory=memory, optimizer=optimizer, **given
+        )
+        window = None if made is None else made.window
+    posed, start = problem(network, image, window=window, **given)
     evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
-    return minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
+    kept: dict[str, Any] = {"snapshot": snapshot, "every": snapshot_every, "resume": resume}
+    return solve(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk, **kept)
 
 
 def restarts(

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxviz import constraints, parameterizations, priors
+from jaxviz import constraints, parameterizations, priors, tiling
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import known, number
 from jaxviz._typing import Array, Image, Key, Number
@@ -19,6 +19,7 @@ from jaxviz.objectives import match_features
 from jaxviz.problem import Problem
 from jaxviz.techniques.inversion.presets import PRESETS, PUBLISHED, TYPICAL_RMS
 from jaxviz.techniques.layers import head_taps, layer_weights
+from jaxviz.tiling import Tiled
 
 Layers = str | Sequence[str] | Mapping[str, Number]
 
@@ -33,8 +34,9 @@ def problem(
     tv_beta: Number | None = None,
     alpha_weight: Number | None = None,
     alpha: Number | None = None,
+    window: int | None = None,
     key: Key | None = None,
-) -> tuple[Problem, Array]:
+) -> tuple[Problem | Tiled, Array]:
     r"""Returns the problem of inverting an image's features of one layer or more, and a start of noise.
 
     With n = 3hw values and m the mean color of ImageNet,
@@ -55,6 +57,7 @@ def problem(
       tv_beta: Overrides the preset's β, at least 1.
       alpha_weight: Overrides the preset's 0 ("default") or 8e-10 ("paper").
       alpha: Overrides the preset's α of 6, at least 1.
+      window: For a picture too large for the memory: about how many pixels, down and across, are seen at a time.
       key: Seeds the start; None stands for `jax.random.key(0)`.
 
     Returns:
@@ -63,7 +66,8 @@ def problem(
     Raises:
       KeyError: If a layer or the preset does not exist.
       ValueError: If the image is not one, a layer is the classifier's and there is none, or the image has not the
-        size that it needs; if there is no layer, or a number is out of range.
+        size that it needs; if there is no layer, or a number is out of range; if a layer of a classifier is to be
+        seen through windows.
 
     Note:
       [1] used AlexNet; this preset runs on any network. Its σ was measured on the authors' pictures, ours on
@@ -93,14 +97,19 @@ def problem(
     bounded = priors.alpha_norm(
         alpha, center=np.asarray(MEAN_COLOR, np.float32), weight=scaled(alpha_weight, alpha)
     )
-    taps = compiled_features(network, image, tuple(weights))
-    return Problem(
+    if window is None:
+        taps = compiled_features(network, image, tuple(weights))
+    else:
+        taps = tiling.features(network, image, tuple(weights), window)
+    posed = Problem(
         network=network,
         objective=match_features(taps, weights=weights, reduction="relative"),
         parameterization=parameterizations.pixels(),
         prior=priors.total(smooth, bounded),
         constraint=None if values["colors"] == "free" else constraints.box(),
-    ), start(image.shape, jax.random.key(0) if key is None else key, preset)
+    )
+    noise = start(image.shape, jax.random.key(0) if key is None else key, preset)
+    return (posed if window is None else tiling.tiled(posed, window)), noise
 
 
 def start(shape: tuple[int, ...], key: Key, preset: str) -> Array:

@@ -5,7 +5,7 @@ from jaxviz.techniques.losses import LOSSES
 from jaxviz.techniques.registry import Family, Method, Option
 from jaxviz.techniques.style.posing import STARTS, problem
 from jaxviz.techniques.style.presets import PAPER, PRESETS, STYLE_LAYERS
-from jaxviz.techniques.style.transfer import planned, recolored, schedule, transfer
+from jaxviz.techniques.style.transfer import recolored, schedule, transfer
 
 __all__ = [
     "FAMILY",
@@ -13,7 +13,6 @@ __all__ = [
     "PRESETS",
     "STARTS",
     "STYLE_LAYERS",
-    "planned",
     "problem",
     "recolored",
     "schedule",

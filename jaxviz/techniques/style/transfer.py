@@ -8,22 +8,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxviz import colors, snapshots
+from jaxviz import colors
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import known
 from jaxviz._typing import AnyImage, Array, Image, Key
-from jaxviz.memory import Plan, plan
 from jaxviz.networks import Network
-from jaxviz.optimization import Solution, minimize
+from jaxviz.optimization import Solution
 from jaxviz.optimizers import Optimizer
 from jaxviz.techniques.pyramid import scaled, sizes_by_sqrt2, solve_pyramid
-from jaxviz.techniques.solving import schedule_of
+from jaxviz.techniques.solving import planned, schedule_of, solve
 from jaxviz.techniques.style.posing import problem
 from jaxviz.techniques.style.presets import PRESETS
 
 schedule = schedule_of(PRESETS)
-LARGE = 1024 * 1024
-"""Pixels of a picture above which the memory is asked about before the run."""
 
 
 def transfer(
@@ -100,7 +97,17 @@ def transfer(
     seen = recolored(keep_colors, content, wanted)
     given = {**options, "preset": preset, "key": key}
     if window is None:
-        made = planned(network, content, seen, memory=memory, optimizer=optimizer, **given)
+        made = planned(
+            problem,
+            schedule,
+            network,
+            content,
+            seen,
+            shape=content.shape[:2],
+            memory=memory,
+            optimizer=optimizer,
+            **given,
+        )
         window = None if made is None else made.window
     given["window"] = window
     kept: dict[str, Any] = {"every": snapshot_every, "resume": resume}
@@ -108,10 +115,7 @@ def transfer(
         posed, start = problem(network, content, seen, **given)
         evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
         shared: dict[str, Any] = {"steps": evaluations, "optimizer": chosen, "key": key, "on_chunk": on_chunk}
-        if snapshot is None:
-            solution = minimize(posed, start, **shared)
-        else:
-            solution = snapshots.minimize(posed, start, path=snapshot, **kept, **shared)
+        solution = solve(posed, start, snapshot=snapshot, **kept, **shared)
     else:
         solution = _over_scales(
             network, content, seen, smallest, steps, optimizer, on_chunk, snapshot, kept, given
@@ -139,42 +143,6 @@ def recolored(keep_colors: str | None, content: Image, styles: Sequence[AnyImage
     if keep_colors is None:
         return [jnp.asarray(style) for style in styles]
     return [colors.before(keep_colors, content, style) for style in styles]
-
-
-def planned(
-    network: Network,
-    content: Image,
-    styles: Sequence[AnyImage],
-    *,
-    memory: str | int | float | None = None,
-    preset: str = "default",
-    optimizer: Optimizer | None = None,
-    **options: Any,
-) -> Plan | None:
-    """Returns how large a part of the picture is seen at a time so that a run fits the memory, and what it takes.
-
-    Where no memory is named, pictures of up to 1024² pixels are seen whole, without asking: None.
-
-    Arguments are those of `transfer`.
-
-    Raises:
-      ValueError: If the memory is too small: the message says the least that would do.
-
-    Example:
-      >>> picture = jnp.full((16, 16, 3), 0.5)
-      >>> layers = {"content_weights": {"relu1_2": 1}, "style_weights": {"relu1_1": 1}}
-      >>> plan = jaxviz.style.planned(jaxviz.load("vgg16"), picture, [picture], memory="64GB", **layers)
-      >>> plan.window is None, plan.predicted < plan.budget
-      (True, True)
-    """
-
-    if memory is None and content.shape[0] * content.shape[1] <= LARGE:
-        return None
-
-    def pose(window: int | None) -> Any:
-        return problem(network, content, styles, preset=preset, **{**options, "window": window})
-
-    return plan(pose, lambda z: schedule(z, preset=preset, optimizer=optimizer)[1], memory)
 
 
 def _over_scales(

@@ -93,7 +93,7 @@ def problem(
     if window is not None and tileable:
         raise ValueError("a tileable texture cannot be seen through windows; leave window or tileable away")
     layers = chosen_layers(network, weights, up_to, preset)
-    height, width = _checked_size(pictures[0].shape[:2] if size is None else size)
+    height, width = size_of(pictures[0], size)
     network = with_pooling(network, pooling or (None if preset == "default" else values["pooling"]))
     summaries = [_seen(network, picture, tuple(layers), window) for picture in pictures]
     made = bordered(network, "circular") if tileable else network
@@ -165,7 +165,10 @@ def _range(pictures: Sequence[Array]) -> constraints.Box:
     return constraints.Box(low, jnp.stack([picture.max((0, 1)) for picture in pictures]).max(0))
 
 
-def _checked_size(size: Any) -> tuple[int, int]:
+def size_of(exemplar: Any, size: Any) -> tuple[int, int]:
+    """Returns a texture's height and width: those asked for, or the first exemplar's."""
+    if size is None:
+        size = checked_exemplars(exemplar)[0].shape[:2]
     height, width = (size, size) if isinstance(size, int) else size
     if min(height, width) < 1:
         raise ValueError(f"size is {height}×{width}; expected at least 1×1")

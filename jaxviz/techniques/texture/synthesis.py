@@ -2,17 +2,27 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
+
+import jax
+import jax.numpy as jnp
 
 from jaxviz._checks import shares as checked_shares
 from jaxviz._typing import AnyImage, Array, Number
 from jaxviz.colors import match_histogram
 from jaxviz.networks import Network
-from jaxviz.optimization import Interrupted, Solution, minimize
+from jaxviz.optimization import Interrupted, Solution
 from jaxviz.optimizers import Optimizer
 from jaxviz.techniques.pyramid import scaled, sizes_by_sqrt2, solve_pyramid
-from jaxviz.techniques.solving import schedule_of
-from jaxviz.techniques.texture.posing import checked_exemplars, chosen_layers, problem, stride_of
+from jaxviz.techniques.solving import planned, schedule_of, solve
+from jaxviz.techniques.texture.posing import (
+    checked_exemplars,
+    chosen_layers,
+    problem,
+    size_of,
+    stride_of,
+)
 from jaxviz.techniques.texture.presets import PRESETS
 
 schedule = schedule_of(PRESETS)
@@ -26,6 +36,11 @@ def synthesize(
     steps: int | None = None,
     optimizer: Optimizer | None = None,
     pyramid: int | None = None,
+    memory: str | int | float | None = None,
+    window: int | None = None,
+    snapshot: str | Path | None = None,
+    snapshot_every: int = 100,
+    resume: bool = False,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
 ) -> Solution:
@@ -41,12 +56,19 @@ def synthesize(
       optimizer: None for the preset's L-BFGS.
       pyramid: Longer side in pixels of the coarsest of several scales, of texture and exemplars together, each of
         twice the pixels: what is larger than the deepest layer sees becomes like the exemplar too. None for one.
+      memory: What the run may take, such as "4GB", the process on a CPU included: a texture that needs more is seen
+        through windows. None for what the device has.
+      window: About how many pixels are seen at a time, down and across; None for what `memory` allows.
+      snapshot: File to keep the run's state in, to go on from after a kill; None for none.
+      snapshot_every: Evaluations between two snapshots, at least 1.
+      resume: Whether to go on from the snapshot where it exists.
       on_chunk: As for `minimize`.
       options: As for `problem`.
 
     Raises:
-      KeyError, ValueError, Interrupted: As `problem` and `minimize` do; ValueError if an exemplar is too small for
-        the layers at the coarsest scale.
+      KeyError, ValueError, Interrupted: As `problem`, `minimize` and `snapshots.minimize` do; ValueError if an
+        exemplar is too small for the layers at the coarsest scale, or the memory: the message says the least that
+        would do.
 
     Example:
       >>> network = jaxviz.load("vgg16")
@@ -56,16 +78,27 @@ def synthesize(
     """
     if pyramid is not None and pyramid < 1:
         raise ValueError(f"pyramid is {pyramid}; expected at least 1 pixel")
-    posed, start = problem(network, exemplar, preset=preset, **options)
-    evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
+    given = {**options, "preset": preset}
+    sides = size_of(exemplar, options.get("size"))
+    # A tileable texture is seen whole; whether that fits is asked where a memory is named.
+    if window is None and not (options.get("tileable") and memory is None):
+        made = planned(
+            problem, schedule, network, exemplar, shape=sides, memory=memory, optimizer=optimizer, **given
+        )
+        window = None if made is None else made.window
+    given["window"] = window
     shares = options.get("shares")
+    kept: dict[str, Any] = {"snapshot": snapshot, "every": snapshot_every, "resume": resume}
     try:
         if pyramid is None:
-            found = minimize(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk)
+            posed, start = problem(network, exemplar, **given)
+            evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
+            found = solve(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk, **kept)
         else:
-            given = {**options, "preset": preset}
-            pose, sizes = _scales(network, exemplar, start.shape[:2], pyramid, given)
-            found = solve_pyramid(pose, sizes, evaluations, chosen, on_chunk=on_chunk)
+            whole = jax.ShapeDtypeStruct((*sides, 3), jnp.float32)
+            evaluations, chosen = schedule(whole, preset=preset, steps=steps, optimizer=optimizer)
+            pose, sizes = _scales(network, exemplar, sides, pyramid, given)
+            found = solve_pyramid(pose, sizes, evaluations, chosen, on_chunk=on_chunk, **kept)
     except Interrupted as interruption:
         raise Interrupted(_colored(interruption.solution, exemplar, shares, preset)) from None
     return _colored(found, exemplar, shares, preset)
