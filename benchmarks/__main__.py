@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--only", choices=BENCHMARKS, action="append", help="run this one; may be repeated")
     parser.add_argument("--case", action="append", help="of those, only this case, such as resnet18 or 512²")
     parser.add_argument("--rounds", type=int, help="processes of each side")
-    parser.add_argument("--precision", choices=("float32", "tf32"), default="float32", help="of both sides")
+    parser.add_argument("--precision", choices=protocol.TOLERANCES, default="float32", help="of both sides")
     parser.add_argument("--no-huge-pages", action="store_true", help="4 KiB pages for both sides")
     parser.add_argument("--commit", default="", help="recorded where the checkout has no git")
     arguments = parser.parse_args()

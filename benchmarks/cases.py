@@ -107,6 +107,15 @@ def descent(quick: bool) -> list[Case]:
     ]
 
 
+def evaluations(quick: bool) -> list[Case]:
+    size, count = (64, 10) if quick else (512, 500)
+    options = {"size": size, "evaluations": count, "warmup": 3}
+    return [
+        Case(f"{size}², batch {n}", options | {"batch": n}, calls=1, keep_fastest=True)
+        for n in ((1, 2) if quick else (1, 8))
+    ]
+
+
 def memory(quick: bool) -> list[Case]:
     budgets = {96: "4GB"} if quick else {1024: "4GB", 2048: "6GB"}
     return [
@@ -170,6 +179,12 @@ BENCHMARKS = {
         "one run",
         2,
         descent,
+    ),
+    "evaluations": Benchmark(
+        "500 evaluations of style transfer by L-BFGS, VGG-16, for a GPU",
+        "one evaluation of one picture",
+        1,
+        evaluations,
     ),
     "memory": Benchmark(
         "Style transfer of large pictures within a memory, VGG-16", "one evaluation", 1, memory

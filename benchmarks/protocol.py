@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks import system
 from benchmarks.cases import Case, Process
 
-TOLERANCES = {"float32": 1e-4, "tf32": 1e-2}
+TOLERANCES = {"float32": 1e-4, "tf32": 1e-2, "bfloat16": 1e-1}
 """How far results may differ in the median, over the largest; single values tenfold, over themselves."""
 
 

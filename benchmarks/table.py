@@ -26,6 +26,7 @@ ORDER = (
     "gatys",
     "transfer",
     "descent",
+    "evaluations",
     "memory",
     "saliency",
     "step",
@@ -60,6 +61,8 @@ def losses(row: dict, name: str) -> str:
     text = "" if reached is None else f", loss {reached:.4g}"
     if "reached" in side:
         text += f" after {side['evaluations']} evaluations" + ("" if side["reached"] else ", not there")
+    if "fraction_of_peak" in side:
+        text += f", {side['fraction_of_peak']:.0%} of the card's peak"
     return text + ("" if most is None else f", peak {most / 1e9:.2f} GB")
 
 

@@ -1,5 +1,8 @@
 """The pictures and starts that both sides take. Imports neither runtime."""
 
+import itertools
+from typing import Any
+
 import numpy as np
 import skimage.data
 from PIL import Image
@@ -8,6 +11,14 @@ LABEL = 652
 """Military uniform; any class costs the same."""
 MEAN_COLOR = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 ADAM_RATE = 0.02
+CHANNELS = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512), (512, 512))
+"""Of VGG-16's convolutions up to conv5_1, by stage; after each stage but the last the sides are halved."""
+PEAKS = {
+    "H100": {"float32": 67e12, "tf32": 495e12, "bfloat16": 989e12},
+    "H200": {"float32": 67e12, "tf32": 495e12, "bfloat16": 989e12},
+    "A100": {"float32": 19.5e12, "tf32": 156e12, "bfloat16": 312e12},
+}
+"""Operations per second that makers state, without sparsity, of the SXM cards."""
 
 
 def picture(name: str, size: int) -> np.ndarray:
@@ -37,3 +48,22 @@ def noise(count: int, size: int, deviation: float) -> np.ndarray:
     """Returns starts [count, size, size, 3] around the mean color, in [0, 1]."""
     drawn = np.random.default_rng(1).standard_normal((count, size, size, 3))
     return np.clip(np.asarray(MEAN_COLOR) + deviation * drawn, 0, 1).astype(np.float32)
+
+
+def operations(size: int) -> float:
+    """Returns the additions and multiplications of one value and gradient of the Gatys loss, convolutions alone.
+
+    The derivative by the image takes each convolution once more.
+    """
+    total, side = 0.0, size
+    for stage in CHANNELS:
+        total += sum(2 * 9 * a * b * side**2 for a, b in itertools.pairwise(stage))
+        side //= 2
+    return 2 * total
+
+
+def reached(seconds: float, options: dict[str, Any], device: str) -> dict[str, Any]:
+    """Returns the operations of an evaluation, and the fraction of the card's peak at so many seconds for each."""
+    found: dict[str, Any] = {"operations": operations(options["size"])}
+    peak = next((peaks[options["precision"]] for name, peaks in PEAKS.items() if name in device), None)
+    return found if peak is None else found | {"fraction_of_peak": found["operations"] / seconds / peak}
