@@ -24,7 +24,9 @@ def assert_same(one, other):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs forks")
-@pytest.mark.parametrize("case", ["noisy", "valley", "scales"])
+@pytest.mark.parametrize(
+    "case", ["valley", *(pytest.param(case, marks=pytest.mark.slow) for case in ("noisy", "scales"))]
+)
 def test_kills_change_no_bit(tmp_path, case):
     here = Path(__file__).parent
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), *sys.path]), "JAX_PLATFORMS": "cpu"}

@@ -37,12 +37,14 @@ def picture(h, w, seed=0):
     return jax.random.uniform(jax.random.key(seed), (h, w, 3))
 
 
-def posed(network, h, w):
+def posed(network, h, w, deepest=5):
     content, style = picture(h, w, 1), picture(70, 90, 2)
-    taps = network.features(content, ["relu4_2"])
+    layer = "relu4_2" if deepest == 5 else "relu3_1"
+    taps = network.features(content, [layer])
+    weights = {name: STYLE[name] for name in list(STYLE)[:deepest]}
     objective = objectives.weighted_sum(
-        (1.0, objectives.match_features(taps, weights={"relu4_2": 1.0})),
-        (1e-2, objectives.match_gram(network.features(style, list(STYLE)), weights=STYLE)),
+        (1.0, objectives.match_features(taps, weights={layer: 1.0})),
+        (1e-2, objectives.match_gram(network.features(style, list(weights)), weights=weights)),
         (1.0, objectives.match_gaussian(network.features(style, ["relu2_1"]), weights={"relu2_1": 1.0})),
         names=("content", "style", "gauss"),
     )
@@ -51,13 +53,20 @@ def posed(network, h, w):
     )
 
 
-@pytest.mark.parametrize("borders", ["zero", "replicate"])
-def test_value_and_gradient_are_those_of_the_whole(vgg16, borders):
+@pytest.mark.parametrize(
+    ("borders", "deepest", "size"),
+    [
+        ("zero", 3, (97, 105)),
+        *(pytest.param(borders, 5, (233, 245), marks=pytest.mark.slow) for borders in ("zero", "replicate")),
+    ],
+)
+def test_value_and_gradient_are_those_of_the_whole(vgg16, borders, deepest, size):
     network = bordered(vgg16, borders)
-    h, w = 233, 245
-    problem, z = posed(network, h, w), picture(h, w)
-    windows = tiling.tiled(problem, 32)
-    plan = tiling.layout(network, (h, w), 32, windows.problem.objective.layers)
+    h, w = size
+    problem, z = posed(network, h, w, deepest), picture(h, w)
+    core = 32 if deepest == 5 else 16
+    windows = tiling.tiled(problem, core)
+    plan = tiling.layout(network, (h, w), core, windows.problem.objective.layers)
     assert plan.count >= 6
     value, gradient = jax.jit(jax.value_and_grad(lambda p, z: p.loss(z, KEY), argnums=1))(problem, z)
     found, by_windows = jax.jit(jax.value_and_grad(lambda p, z: p.loss(z, KEY), argnums=1))(windows, z)

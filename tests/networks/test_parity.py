@@ -20,6 +20,7 @@ from jaxviz.networks.layers import POOLINGS, PRECISIONS
 GOLDEN = dict(np.load(Path(__file__).parents[1] / "golden" / "networks.npz"))
 LOGIT = 3
 QUICK = ("squeezenet1_0", "squeezenet1_1", "resnet18", "resnet50", "googlenet", "densenet121")
+LARGE = ("resnet50", "googlenet", "densenet121")
 SLOW = ("alexnet", "resnet34", "resnet101", *(f"vgg{d}{s}" for d in (11, 13, 16, 19) for s in ("", "_bn")))
 KINDS = {
     "kernel": "weight",
@@ -139,11 +140,12 @@ def model_dtype(model):
     return jax.tree.leaves(model.params)[0].dtype
 
 
-def cases():
-    return [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+def cases(slow=SLOW):
+    """The networks, of which those in `slow` are; float64, which is the strictest, sees all the quick ones."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in (*QUICK, *SLOW)]
 
 
-@pytest.mark.parametrize("network", cases())
+@pytest.mark.parametrize("network", cases((*SLOW, *LARGE)))
 def test_float32(network, folder):
     check_network(network, loaded(network, folder), 1e-5, check_float32_gradients)
 
@@ -209,7 +211,7 @@ def gradient_as_decided(model, picture, found, monkeypatch):
     return jax.jit(jax.grad(score))(picture, model, found)
 
 
-@pytest.mark.parametrize("network", cases())
+@pytest.mark.parametrize("network", cases((*SLOW, *LARGE)))
 def test_float32_where_float64_has_decided(network, folder, monkeypatch):
     model, picture = loaded(network, folder), drawing.picture(network, 0)
     monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))

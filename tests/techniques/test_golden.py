@@ -93,7 +93,7 @@ def test_activations(name, picture, request):
     check_activations(taps, f"activations/{name}/{picture}", 2e-5)
 
 
-@pytest.mark.parametrize("name", TAPS)
+@pytest.mark.parametrize("name", [pytest.param("vgg16", marks=pytest.mark.slow), "squeezenet1_1"])
 def test_activations_in_float64(name, request, float64):
     network = in_float64(request.getfixturevalue(FIXTURES[name]))
     taps = jaxviz.networks.compiled_features(network, jnp.asarray(exact("chelsea")), TAPS[name])

@@ -128,6 +128,7 @@ def test_scales_end_at_the_content_and_take_masks_along(vgg16, content, painting
         style.transfer(vgg16, content, paintings, pyramid=0)
 
 
+@pytest.mark.slow
 def test_windows_change_nothing(vgg16, picture):
     content = jnp.asarray(picture("chelsea", 112, square=False))
     wide = {"content_weights": {"relu3_1": 1.0}, "style_weights": {"relu1_1": 1.0, "relu2_1": 1.0}}
