@@ -1,11 +1,15 @@
 """Sets the pictures of a demo side by side for the README: python docs/make_gallery.py out docs/gallery."""
 
+import itertools
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from jaxviz import cli, images
+import jaxviz
+from jaxviz import cli, images, samples
+from jaxviz.drawing import grids as drawing
+from jaxviz.techniques import FAMILIES, grids
 
 ROWS = {
     "saliency": ("saliency-input", "saliency-map", "saliency-overlay"),
@@ -15,10 +19,15 @@ ROWS = {
     "style": ("style-transfer-content", "style-transfer-style", "style-transfer-result"),
 }
 GAP = 8
-LOOKING = {
+LINES = {
     "filters": "filters --network squeezenet1_1",
     "activations": "activations {source}/saliency-input.png --layer fire4 --count 12",
+    "inversions": "invert {source}/saliency-input.png --strip --size 160",
+    "textures": "texture {source}/texture-synthesis-input.png --strip --size 160 --exemplar-size 160",
 }
+CONTENTS = ("astronaut", "coffee", "rocket")
+STYLES = ("immunohistochemistry", "hubble_deep_field", "colorwheel")
+SIDE = 192
 
 
 def side_by_side(pictures: list[np.ndarray]) -> np.ndarray:
@@ -28,15 +37,31 @@ def side_by_side(pictures: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts[:-1], axis=1)
 
 
+def styles() -> np.ndarray:
+    """Returns every content in every style as one sheet, the styles above and the contents at the left."""
+    network = jaxviz.load("vgg16")
+    contents = [images.fit_square(samples.photograph(name), SIDE) for name in CONTENTS]
+    paintings = [samples.painting(SIDE), *(images.fit_square(samples.photograph(n), SIDE) for n in STYLES)]
+    inputs = [(content, [style]) for content, style in itertools.product(contents, paintings)]
+    found, _ = grids.grid(FAMILIES["style"].methods["style"], network, inputs, {})
+    made = found.reshape(len(contents), len(paintings), SIDE, SIDE, 3)
+    corner = np.ones((1, 1, SIDE, SIDE, 3), np.float32)
+    table = np.concatenate([np.stack(contents)[:, None], made], 1)
+    head = np.concatenate([corner, np.stack(paintings)[None]], 1)
+    names = ["", "brush strokes", *(name.replace("_", " ") for name in STYLES)]
+    return drawing.grid(np.concatenate([head, table]), ["", *CONTENTS], names)
+
+
 def main() -> None:
-    """Writes one PNG per technique."""
+    """Writes one PNG per technique, and sheets of style transfer, inversion and texture."""
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
     target.mkdir(parents=True, exist_ok=True)
     for name, stems in ROWS.items():
         row = side_by_side([images.read(source / f"{stem}.png") for stem in stems])
         images.write(target / f"{name}.png", row)
-    for name, line in LOOKING.items():
+    for name, line in LINES.items():
         cli.main([*line.format(source=source).split(), "--out", str(target / f"{name}.png")])
+    images.write(target / "styles.png", styles())
 
 
 if __name__ == "__main__":

@@ -118,10 +118,7 @@ def test_programs_are_kept_unless_no_cache_is_asked_for(tmp_path, photo):
     assert outcome(tmp_path, *arguments, "--no-cache", **variables)[0] == 0
     assert not (tmp_path / "cache").exists()
     assert outcome(tmp_path, *arguments, **variables)[0] == 0
-    kept = sorted((tmp_path / "cache" / "jaxviz" / "xla").glob("*-cache"))
-    assert kept
-    assert outcome(tmp_path, *arguments, **variables)[0] == 0
-    assert sorted((tmp_path / "cache" / "jaxviz" / "xla").glob("*-cache")) == kept
+    assert list((tmp_path / "cache" / "jaxviz" / "xla").glob("*-cache"))
 
 
 def test_command_line_starts_without_what_only_some_commands_need(tmp_path):

@@ -69,6 +69,7 @@ def test_a_new_epsilon_or_label_compiles_nothing(tmp_path, squeezenet, compiled)
         assert k == 0 or compiled == []
 
 
+@pytest.mark.slow
 def test_several_devices_give_the_same(tmp_path):
     program = (
         "import sys, jax, jaxviz; from jaxviz import jobs;"

@@ -42,7 +42,8 @@ def test_the_loss_of_a_preset_is_that_of_its_source(case, vgg16):
     check_gradient(gradient, GOLDEN[f"{case}/gradient"])
 
 
-@pytest.mark.parametrize("case", ["crowsonkb", pytest.param("crowsonkb, mixed", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [case for case in CASES if "crowsonkb" in case])
 def test_wasserstein_distances_in_float64(case, vgg16, monkeypatch):
     monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))
     with jax.enable_x64(True):

@@ -32,7 +32,9 @@ def check(network, picture, size, init, seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("init", ["noise", "content"])
-@pytest.mark.parametrize("size", [(64, 64), (96, 160), (128, 128)])
+@pytest.mark.parametrize(
+    "size", [(64, 64), *(pytest.param(size, marks=pytest.mark.slow) for size in ((96, 160), (128, 128)))]
+)
 def test_style_never_ends_above_its_start(vgg16, picture, size, init, seed):
     check(vgg16, picture, size, init, seed)
 

@@ -118,12 +118,12 @@ def test_a_histogram_is_the_styles(vgg16, content, paintings):
 def test_scales_end_at_the_content_and_take_masks_along(vgg16, content, paintings):
     mask = np.ones(content.shape[:2], np.float32)
     found = style.transfer(
-        vgg16, content, paintings[:1], masks=[mask], pyramid=24, steps=3, init=content, **LAYERS
+        vgg16, content, paintings[:1], masks=[mask], pyramid=34, steps=3, init=content, **LAYERS
     )
-    assert [scale[2] for scale in found.scales] == [3, 3, 3]
+    assert [scale[2] for scale in found.scales] == [3, 3]
     assert found.scales[-1][:2] == content.shape[:2]
     assert found.value.shape == content.shape
-    assert found.evaluations == 9
+    assert found.evaluations == 6
     with pytest.raises(ValueError, match="pyramid is 0"):
         style.transfer(vgg16, content, paintings, pyramid=0)
 

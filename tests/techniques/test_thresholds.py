@@ -4,10 +4,10 @@ import pytest
 from jaxviz import inversion, style, texture
 
 
+@pytest.mark.slow
 class TestThresholds:
     """What 150 evaluations at 128×128 must reach."""
 
-    @pytest.mark.slow
     def test_texture(self, vgg16, picture):
         found = texture.synthesize(vgg16, picture("brick", 128), steps=150)
         assert np.nanmin(found.losses) <= 0.015 * found.losses[0]
@@ -19,7 +19,6 @@ class TestThresholds:
         assert np.sum((ours - target) ** 2) <= 0.01 * np.sum(target**2)
         assert -10 * np.log10(np.mean((found.value - image) ** 2)) >= 22
 
-    @pytest.mark.slow
     def test_style(self, vgg16, picture):
         content, drawn = picture("astronaut", 128), picture("immunohistochemistry", 128)
         found = style.transfer(vgg16, content, [drawn], steps=150)
