@@ -61,6 +61,7 @@ def measured(
     print(f"{name}: {benchmark.title}", flush=True)
     rows, environment = [], dict(facts)
     rounds = settings.rounds or benchmark.rounds
+    record: dict[str, Any] = {}
     for case in benchmark.cases(settings.quick):
         if only and case.work.split(",")[0] not in only:
             continue
@@ -70,20 +71,21 @@ def measured(
         for row in found:
             against = f": {row['ratio']['median']:.2f} of {row['rival']}" if row["ratio"] else ""
             print(f"  {row['work']}{against}", flush=True)
+        kind = "processor" if environment["platform"] == "cpu" else "device_kind"
+        record = {
+            "benchmark": name,
+            "title": benchmark.title,
+            "unit": benchmark.unit,
+            "quick": settings.quick,
+            "rounds": rounds,
+            "rows": rows,
+            "environment": {"torch": None} | environment | {"device": environment[kind]},
+            "seconds": round(time.perf_counter() - began),
+        }
+        # After each case: a long benchmark that is cut off keeps what it has.
+        path = save(out, record)
     if not rows:
         raise SystemExit(f"{name} has no case {', '.join(only)}")
-    environment["device"] = environment["processor" if environment["platform"] == "cpu" else "device_kind"]
-    record = {
-        "benchmark": name,
-        "title": benchmark.title,
-        "unit": benchmark.unit,
-        "quick": settings.quick,
-        "rounds": rounds,
-        "rows": rows,
-        "environment": {"torch": None} | environment,
-        "seconds": round(time.perf_counter() - began),
-    }
-    path = save(out, record)
     print(f"  {path.name} after {record['seconds']} s", flush=True)
     return record
 

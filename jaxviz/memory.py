@@ -56,6 +56,9 @@ def memory_needed(
 WINDOWS = (None, 1024, 512, 256, 128)
 """Pixels of an image that are seen at once, down and across: all, or a window of about as many."""
 DEVICE_SHARE = 0.8
+PROCESS = 1.08
+"""What a process takes over what it held and the program needs, for copies of pictures and the allocator: measured
+were 0.98 to 1.06 in five runs from 96² to 2048² pixels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +109,7 @@ def plan(
         needed = memory_needed(problem, z, optimizer=optimizer(z))
         if needed is None:
             return Plan(window, None, budget)
-        predicted = needed + (resident() if device.platform == "cpu" else 0)
+        predicted = int(PROCESS * (needed + resident())) if device.platform == "cpu" else needed
         if predicted <= budget:
             return Plan(window, predicted, budget)
     raise ValueError(

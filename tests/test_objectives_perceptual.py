@@ -1,10 +1,14 @@
 """LPIPS against its formula in NumPy, through windows, and from files; equal to the authors' program to 2e-7."""
 
+import json
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxviz
-from jaxviz import objectives
+from jaxviz import cli, objectives
 from jaxviz.checkpoints import WeightsError, perceptual_weights
 from jaxviz.checkpoints.perceptual import LAYERS
 from jaxviz.techniques.measuring import perceptual_distance
@@ -35,9 +39,6 @@ def test_it_is_the_formula(vgg16, picture):
 
 
 def test_its_derivative_is_finite_where_features_are_zero():
-    import jax
-    import jax.numpy as jnp
-
     distance = objectives.match_perceptual({"a": jnp.ones((2, 2, 3))}, weights={"a": jnp.ones(3)})
     slope = jax.grad(lambda tap: distance({"a": tap}))(jnp.zeros((2, 2, 3)))
     assert bool(jnp.isfinite(slope).all())
@@ -75,10 +76,6 @@ def test_other_files_and_networks_are_refused(tmp_path, vgg16, picture):
 
 
 def test_a_command_tells_it(tmp_path, monkeypatch, photo, capsys):
-    import json
-
-    from jaxviz import cli
-
     monkeypatch.chdir(tmp_path)
     stored(tmp_path / "vgg.npz", drawn())
     line = f"invert {photo} --layer relu1_2 --size 32 --steps 2 --lpips vgg.npz --json a.json".split()

@@ -33,7 +33,7 @@ def transfer(options) -> Work:
     work.facts = {"window": plan.window, "predicted_bytes": plan.predicted, "budget_bytes": plan.budget}
 
     def call(steps=options["evaluations"]):
-        jaxviz.style.transfer(network, content, [painting], steps=steps, memory="1TB", window=plan.window)
+        jaxviz.style.transfer(network, content, [painting], steps=steps, memory=plan)
         work.facts["peak_bytes"] = memory.peak()
 
     began = time.perf_counter()

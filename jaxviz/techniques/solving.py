@@ -66,7 +66,7 @@ def planned(
     network: Network,
     *inputs: Any,
     shape: tuple[int, ...],
-    memory: str | int | float | None = None,
+    memory: str | int | float | Plan | None = None,
     preset: str = "default",
     optimizer: Optimizer | None = None,
     **options: Any,
@@ -81,7 +81,7 @@ def planned(
       network: Φ.
       inputs: What `pose` takes after the network.
       shape: h and w of the picture that is sought.
-      memory: As for `jaxviz.memory.plan`.
+      memory: As for `jaxviz.memory.plan`; or a plan, which is taken as it is.
       preset: The method's.
       optimizer: None for the preset's.
       options: Of the problem.
@@ -98,6 +98,8 @@ def planned(
       >>> found.window is None, found.predicted < found.budget
       (True, True)
     """
+    if isinstance(memory, Plan):
+        return memory
     if memory is None and shape[0] * shape[1] <= LARGE:
         return None
     return plan(

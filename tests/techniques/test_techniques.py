@@ -134,6 +134,11 @@ def posed(name, network, image, key=None):
 
 @pytest.mark.parametrize("name", ["inversion", "texture", "style"])
 class TestPictures:
+    def test_a_batch_shares_the_network(self, vgg16, small, name):
+        pairs = [posed(name, vgg16, image, jax.random.key(i)) for i, image in enumerate(small)]
+        _, (axes, _) = jaxviz.stack(pairs)
+        assert all(axis is None for axis in jax.tree.leaves(axes.network, is_leaf=lambda a: a is None))
+
     def test_same_key_same_bits(self, vgg16, small, name):
         runs = [
             jaxviz.minimize(*posed(name, vgg16, small[0], jax.random.key(seed)), steps=4)

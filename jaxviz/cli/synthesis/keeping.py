@@ -13,7 +13,7 @@ from jaxviz.cli.session import Session, optimizer_named
 from jaxviz.cli.synthesis.common import choice, minimized, values_of
 from jaxviz.drawing import films, plots
 from jaxviz.drawing.page import Section, write_page
-from jaxviz.memory import Plan, peak
+from jaxviz.memory import peak
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution
 from jaxviz.techniques.measuring import contributions, perceptual_distance
@@ -98,7 +98,14 @@ def solved(
             optimizer=optimizer_named(given["optimizer"]),
             **posed,
         )
-    more |= _windowed(session, posed, made)
+    if made is not None:
+        session.record["memory"] = dataclasses.asdict(made)
+        more["memory"] = made
+        posed["window"] = made.window
+        if made.window is not None:
+            session.note(
+                f"the picture is seen through windows of about {made.window} pixels, to fit the memory"
+            )
     snapshot = session.out.with_suffix(".snapshot.npz") if given["snapshot_every"] else None
     if snapshot is not None:
         more |= {
@@ -133,18 +140,6 @@ def solved(
         _write_page(session, given["page"], {**pictures, "result": np.clip(result, 0, 1), "loss": curve})
     if snapshot is not None and not session.interrupted:
         snapshot.unlink(missing_ok=True)
-
-
-def _windowed(session: Session, posed: dict[str, Any], made: Plan | None) -> dict[str, Any]:
-    """Notes how a run fits the memory, and returns the window that it takes as an option, if any."""
-    if made is None:
-        return {}
-    session.record["memory"] = dataclasses.asdict(made)
-    if made.window is None:
-        return {}
-    session.note(f"the picture is seen through windows of about {made.window} pixels, to fit the memory")
-    posed["window"] = made.window
-    return {"window": made.window}
 
 
 def _write_page(session: Session, path: Path, pictures: Mapping[str, np.ndarray]) -> None:

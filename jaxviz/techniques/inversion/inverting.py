@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxviz._typing import Image
+from jaxviz.memory import Plan
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer
@@ -29,7 +30,7 @@ def invert(
     preset: str = "default",
     steps: int | None = None,
     optimizer: Optimizer | None = None,
-    memory: str | int | float | None = None,
+    memory: str | int | float | Plan | None = None,
     window: int | None = None,
     snapshot: str | Path | None = None,
     snapshot_every: int = 100,
@@ -47,7 +48,7 @@ def invert(
       steps: Evaluations; None for the preset's 200 or 400.
       optimizer: None for the preset's.
       memory: What the run may take, such as "4GB", the process on a CPU included: a picture that needs more is seen
-        through windows. None for what the device has.
+        through windows. None for what the device has; or a plan, as `solving.planned` returns it.
       window: About how many pixels are seen at a time, down and across; None for what `memory` allows.
       snapshot: File to keep the run's state in, to go on from after a kill; None for none.
       snapshot_every: Evaluations between two snapshots, at least 1.

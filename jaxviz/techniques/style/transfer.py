@@ -12,6 +12,7 @@ from jaxviz import colors
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import known
 from jaxviz._typing import AnyImage, Array, Image, Key
+from jaxviz.memory import Plan
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution
 from jaxviz.optimizers import Optimizer
@@ -34,7 +35,7 @@ def transfer(
     keep_colors: str | None = None,
     histogram: bool = False,
     pyramid: int | None = None,
-    memory: str | int | float | None = None,
+    memory: str | int | float | Plan | None = None,
     window: int | None = None,
     snapshot: str | Path | None = None,
     snapshot_every: int = 100,
@@ -59,7 +60,7 @@ def transfer(
       pyramid: Longer side in pixels of the coarsest of several scales, each of twice the pixels; None for the
         preset's, which is one scale but for "crowsonkb".
       memory: What the run may take, such as "4GB", the process on a CPU included: a picture that needs more is seen
-        through windows. None for what the device has.
+        through windows. None for what the device has; or a plan, as `solving.planned` returns it.
       window: About how many pixels are seen at a time, down and across; None for what `memory` allows.
       snapshot: File to keep the run's state in, to go on from after a kill; None for none.
       snapshot_every: Evaluations between two snapshots, at least 1.

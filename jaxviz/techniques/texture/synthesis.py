@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxviz._checks import shares as checked_shares
 from jaxviz._typing import AnyImage, Array, Number
 from jaxviz.colors import match_histogram
+from jaxviz.memory import Plan
 from jaxviz.networks import Network
 from jaxviz.optimization import Interrupted, Solution
 from jaxviz.optimizers import Optimizer
@@ -36,7 +37,7 @@ def synthesize(
     steps: int | None = None,
     optimizer: Optimizer | None = None,
     pyramid: int | None = None,
-    memory: str | int | float | None = None,
+    memory: str | int | float | Plan | None = None,
     window: int | None = None,
     snapshot: str | Path | None = None,
     snapshot_every: int = 100,
@@ -57,7 +58,7 @@ def synthesize(
       pyramid: Longer side in pixels of the coarsest of several scales, of texture and exemplars together, each of
         twice the pixels: what is larger than the deepest layer sees becomes like the exemplar too. None for one.
       memory: What the run may take, such as "4GB", the process on a CPU included: a texture that needs more is seen
-        through windows. None for what the device has.
+        through windows. None for what the device has; or a plan, as `solving.planned` returns it.
       window: About how many pixels are seen at a time, down and across; None for what `memory` allows.
       snapshot: File to keep the run's state in, to go on from after a kill; None for none.
       snapshot_every: Evaluations between two snapshots, at least 1.
