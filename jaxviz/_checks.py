@@ -36,7 +36,10 @@ def known(name: str, names: Iterable[str], what: str) -> str:
 
 
 def image(value: Any, name: str = "image") -> AnyImage:
-    """Returns an image as float32; raises ValueError unless it is [h, w, 3] with finite values in [0, 1]."""
+    """Returns an image as float32; raises ValueError unless it is [h, w, 3] with finite values in [0, 1].
+
+    Where JAX computes in float64 (`jax_enable_x64`), an image of that type keeps it.
+    """
     shape = np.shape(value)
     if len(shape) != 3 or shape[2] != 3 or 0 in shape:
         raise ValueError(f"{name} has shape {list(shape)}; expected [height, width, 3]")
@@ -49,7 +52,8 @@ def image(value: Any, name: str = "image") -> AnyImage:
         if values.min() < -1e-6 or values.max() > 1 + 1e-6:
             span = f"[{values.min():.4g}, {values.max():.4g}]"
             raise ValueError(f"{name} has values in {span}; expected [0, 1]")
-    return jnp.asarray(value, jnp.float32)
+    wide = getattr(value, "dtype", None) == np.float64 and jax.config.read("jax_enable_x64")
+    return jnp.asarray(value, jnp.float64 if wide else jnp.float32)
 
 
 def number(value: Number, name: str, low: float | int = -np.inf, high: float | int = np.inf) -> Array:
@@ -72,6 +76,21 @@ def index(value: Number | str, name: str, count: int | None = None) -> Array:
         bound = "" if count is None else f" and at most {count - 1}"
         raise ValueError(f"{name} is {int(value)}; expected at least 0{bound}")
     return jnp.asarray(value, jnp.int32)
+
+
+def random_key(value: Any) -> Array:
+    """Returns a random key: the one that is given, or that of a seed, an integer from 0 to 2³² - 1.
+
+    Raises:
+      ValueError: If the value is neither.
+    """
+    dtype = getattr(value, "dtype", type(value))
+    if np.shape(value) == () and jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        return value
+    seeds = np.shape(value) == () and dtype is not bool and jnp.issubdtype(dtype, np.integer)
+    if not seeds or (concrete(value) and not 0 <= int(value) < 2**32):
+        raise ValueError(f"key is {value!r}; expected jax.random.key(seed), or a seed from 0 to {2**32 - 1}")
+    return jax.random.key(value)
 
 
 def shares(values: Sequence[Number] | None, count: int, what: str) -> Array:

@@ -3,18 +3,22 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import typer
 
 from jaxviz import images
 from jaxviz.cli import options, runs
-from jaxviz.cli.classes import class_scores, listing, top
+from jaxviz.cli.classes import best_classes, class_scores, listing
 from jaxviz.cli.command import command
-from jaxviz.cli.methods import Choice, class_index
+from jaxviz.cli.methods import Choice, chosen_neuron, class_index
 from jaxviz.cli.options import OUTPUT, option
 from jaxviz.cli.session import Session
-from jaxviz.drawing import maps
-from jaxviz.techniques import FAMILIES
+from jaxviz.drawing import grids, maps
+from jaxviz.networks import Network
+from jaxviz.objectives import Unit
+from jaxviz.techniques import FAMILIES, Method
 
 CLASSIFIER = "squeezenet1_1"
 
@@ -38,7 +42,7 @@ def classify(session: Session, picture: options.Source, size: options.Square = 2
         return
     pixels = square(session, picture)
     network = runs.network(session)
-    classes = top(network, session.timed(lambda: class_scores(network, pixels)))
+    classes = best_classes(network, session.timed(lambda: class_scores(network, pixels)))
     _record_classes(session, classes)
     if session.json_path != "-":
         typer.echo(listing(classes))
@@ -61,11 +65,16 @@ def saliency(
     session: Session,
     picture: options.Source,
     label: options.Label = None,
+    top: options.Top = 1,
+    channel: options.Channel = None,
+    at: options.At = None,
     size: options.Square = 224,
     overlay: Annotated[bool, option("--overlay", OUTPUT, "Draw the map over the picture.")] = False,
 ) -> None:
-    """Show which pixels the score of a class depends on; raw files hold the map as it is, unnormalized."""
+    """Show which pixels a class's score, or a neuron, depends on; raw files hold the map as it is, unnormalized."""
     choice = _chosen(session)
+    if top > 1 and (label is not None or channel is not None):
+        raise ValueError("--top is for the best classes; leave --label and --channel away")
     if runs.is_many(session, picture):
         runs.saliency(session, picture, choice)
         return
@@ -73,14 +82,49 @@ def saliency(
     pixels = square(session, picture)
     network = runs.network(session)
     scores = class_scores(network, pixels)
-    target = int(np.argmax(scores)) if label is None else class_index(network, label, "--label")
+    best = best_classes(network, scores, max(top, 5))
+    unit = chosen_neuron(network, session.given)
     values = choice.values(network)
-    session.say(f"class {target}: {network.labels[target]}, score {scores[target]:.4g}")
-    found = session.timed(lambda: choice.method.function(network, pixels, target, **values))
-    session.settle(label=target, **choice.settled(values))
-    _record_classes(session, top(network, scores))
+    if unit is not None:
+        targets: Any = unit
+        session.say(f"neuron {channel} of {session.given['layer']}{'' if at is None else f' at {at}'}")
+    else:
+        targets = [c["index"] for c in best[:top]]
+        if label is not None:
+            targets = [class_index(network, label, "--label")]
+        for target in targets:
+            session.say(f"class {target}: {network.labels[target]}, score {scores[target]:.4g}")
+        session.settle(label=targets[0] if top == 1 else targets)
+    settled = choice.settled(values)
+    if unit is not None:
+        settled.pop("layer", None)
+    session.settle(**settled)
+    found, told = session.timed(lambda: _explained(choice.method, network, pixels, targets, values))
+    _record_classes(session, best)
+    session.record["details"] = {name: np.asarray(value).tolist() for name, value in told.items()}
     heat = np.asarray(found)
-    session.write(session.out, heat if session.raw else maps.drawn(heat, pixels if overlay else None))
+    if session.raw:
+        session.write(session.out, heat)
+        return
+    under = pixels if overlay else None
+    drawn = [maps.drawn(one, under, result=choice.method.result) for one in (heat if top > 1 else [heat])]
+    names = [c["label"] for c in best[:top]]
+    session.write(session.out, drawn[0] if top == 1 else grids.grid(np.stack(drawn)[None], [""], names))
+    for name, value in told.items():
+        if np.ndim(value) == 2 and top == 1:
+            beside = session.out.with_name(f"{session.out.stem}-{name}.png")
+            session.write(beside, maps.coarse(np.asarray(value), heat.shape[:2]))
+
+
+def _explained(
+    method: Method, network: Network, pixels: np.ndarray, targets: Any, values: dict[str, Any]
+) -> Any:
+    """Returns a method's map and numbers of one target, or of several in one program, stacked."""
+    if isinstance(targets, Unit):
+        return method.told(network, pixels, targets, **values)
+    if len(targets) == 1:
+        return method.told(network, pixels, targets[0], **values)
+    return jax.vmap(lambda target: method.told(network, pixels, target, **values))(jnp.asarray(targets))
 
 
 def _chosen(session: Session) -> Choice:
@@ -115,7 +159,7 @@ def attack(
     if not session.raw:  # ε is counted from a picture that the file can hold
         pixels = images.to_bytes(pixels) / np.float32(255)
     network = runs.network(session)
-    before = top(network, class_scores(network, pixels))
+    before = best_classes(network, class_scores(network, pixels))
     leave = before[0]["index"] if label is None else class_index(network, label, "--label")
     values = choice.values(network)
     attacked = np.asarray(session.timed(lambda: choice.method.function(network, pixels, leave, **values)))
@@ -123,7 +167,7 @@ def attack(
     session.settle(label=leave, **settled)
     session.write(out, attacked)
     written = attacked if session.raw else images.read(out)
-    after = top(network, class_scores(network, written))
+    after = best_classes(network, class_scores(network, written))
     sides = (("before", before), ("after", after))
     session.record["labels"] = {side: [c["label"] for c in classes] for side, classes in sides}
     session.record["scores"] = dict(sides)

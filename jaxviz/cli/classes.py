@@ -18,7 +18,7 @@ def class_scores(network: Network, picture: images.Picture) -> np.ndarray:
     return np.asarray(compiled_features(network, jnp.asarray(picture), ("logits",))["logits"])
 
 
-def top(network: Network, logits: np.ndarray, count: int = 5) -> list[dict[str, Any]]:
+def best_classes(network: Network, logits: np.ndarray, count: int = 5) -> list[dict[str, Any]]:
     """Returns the best classes with index, label, score and probability, best first.
 
     Raises:

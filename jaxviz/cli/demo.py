@@ -8,7 +8,7 @@ import numpy as np
 
 import jaxviz
 from jaxviz import images, samples
-from jaxviz.cli.classes import class_scores, top
+from jaxviz.cli.classes import best_classes, class_scores
 from jaxviz.cli.command import command
 from jaxviz.cli.options import HOW, OUTPUT, option
 from jaxviz.cli.session import Session, versions
@@ -68,7 +68,7 @@ def demo(
 
 def _saliency(session: Session, network: jaxviz.Network) -> Section:
     picture = images.fit_square(samples.photograph(CAT), 224)
-    best = top(network, class_scores(network, picture))[0]
+    best = best_classes(network, class_scores(network, picture))[0]
     values = np.asarray(session.timed(lambda: jaxviz.saliency.gradient(network, picture, best["index"])))
     where = np.asarray(jaxviz.saliency.hirescam(network, picture, best["index"]))
     facts: dict[str, Any] = {
@@ -93,11 +93,11 @@ def _saliency(session: Session, network: jaxviz.Network) -> Section:
 def _attack(session: Session, network: jaxviz.Network) -> Section:
     # On the grid of 8 bits, so that what is stored of the attack stays in the ball.
     picture = images.to_bytes(images.fit_square(samples.photograph("coffee"), 224)) / np.float32(255)
-    before = top(network, class_scores(network, picture))
+    before = best_classes(network, class_scores(network, picture))
     label = before[0]["index"]
     attacked = session.timed(lambda: jaxviz.attacks.fgsm(network, picture, label, epsilon=EPSILON))
     stored = images.to_bytes(np.asarray(attacked)) / np.float32(255)
-    after = top(network, class_scores(network, stored))
+    after = best_classes(network, class_scores(network, stored))
     facts: dict[str, Any] = {
         "network": network.name,
         "picture": "coffee",

@@ -6,8 +6,9 @@ from typing import Any
 from jaxviz._checks import known, nearest
 from jaxviz.cli import options
 from jaxviz.networks import Network
+from jaxviz.objectives import Unit
 from jaxviz.techniques import Family, Preset
-from jaxviz.techniques.classes import class_count
+from jaxviz.techniques.classes import class_count, neuron
 
 
 class Choice:
@@ -32,6 +33,12 @@ class Choice:
             if said.kind in options.TYPES
         }
         parsed = {name: given[options.parsed_name(flag)] for name, flag in self._flags.items()}
+        if given.get("channel") is not None:
+            if "layer" in self.method.options:
+                raise ValueError(
+                    f"--channel explains a neuron, and {self.name} a class; take guided, for example"
+                )
+            parsed["layer"] = None  # it is the neuron's, not the method's
         self._texts = family.checked(self.name, parsed)
         self._values = {name: self._value(name, text) for name, text in self._texts.items()}
 
@@ -56,6 +63,28 @@ class Choice:
     def settled(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what the method's options came to be, defaults included."""
         return {name: values.get(name, self.method.default(name)) for name in self.method.options}
+
+
+def chosen_neuron(network: Network, given: Mapping[str, Any]) -> Unit | None:
+    """Returns the neuron that --layer, --channel and --at name, checked; None without --channel."""
+    if given["channel"] is None:
+        if given["at"] is not None:
+            raise ValueError("--at is a place of a neuron; give its --layer and --channel too")
+        return None
+    if given["layer"] is None:
+        raise ValueError("--channel needs the --layer that it is one of")
+    if given["label"] is not None:
+        raise ValueError("--channel explains a neuron; leave --label away")
+    at = None if given["at"] is None else position(given["at"], "--at")
+    return neuron(network, (given["size"], given["size"]), given["layer"], given["channel"], at)
+
+
+def position(text: str, flag: str) -> tuple[int, int]:
+    """Returns a row and a column from a text such as "6,7"."""
+    row, _, column = text.partition(",")
+    if not (row.isdecimal() and column.isdecimal()):
+        raise ValueError(f"{flag} is {text!r}; expected a row and a column of the layer, such as 6,7")
+    return int(row), int(column)
 
 
 def class_index(network: Network, text: str, flag: str) -> int:

@@ -34,6 +34,15 @@ Source = Annotated[
     ),
 ]
 Label = Annotated[str | None, option("--label", WHAT, "Class, by index or name; default: the top one.")]
+Top = Annotated[int, option("--top", WHAT, "Explain so many of the best classes, one map each.", min=1)]
+Channel = Annotated[
+    int | None,
+    option("--channel", WHAT, "Explain a neuron instead of a class: its channel, of --layer.", min=0),
+]
+At = Annotated[
+    str | None,
+    option("--at", WHAT, "ROW,COLUMN of the neuron in its layer; default: the mean of its channel."),
+]
 Square = Annotated[
     int,
     option("--size", HOW, "N×N pixels: of another picture the centre is cut out, as for training.", min=1),

@@ -10,7 +10,7 @@ import rich.progress
 
 import jaxviz
 from jaxviz import images, jobs
-from jaxviz.cli.methods import Choice, class_index
+from jaxviz.cli.methods import Choice, chosen_neuron, class_index
 from jaxviz.cli.session import Session, Stopped, optimizer_named
 from jaxviz.networks import Network, compiled_features
 
@@ -138,6 +138,8 @@ def saliency(session: Session, source: str, choice: Choice) -> None:
             loaded,
             method=choice.name,
             label=_label(loaded, given),
+            top=given["top"],
+            neuron=chosen_neuron(loaded, given),
             size=given["size"],
             save=given["save"],
             overlay=given["overlay"],

@@ -17,6 +17,7 @@ from jaxviz.objectives.statistics import (
     match_moments,
 )
 from jaxviz.objectives.sums import WeightedSum, weighted_sum
+from jaxviz.objectives.units import Unit, unit
 
 __all__ = [
     "Additive",
@@ -29,6 +30,7 @@ __all__ = [
     "MatchPerceptual",
     "Part",
     "Summary",
+    "Unit",
     "WeightedSum",
     "cross_entropy",
     "gram_matrix",
@@ -40,5 +42,6 @@ __all__ = [
     "match_moments",
     "match_perceptual",
     "summarize",
+    "unit",
     "weighted_sum",
 ]

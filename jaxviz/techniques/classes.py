@@ -1,11 +1,14 @@
-"""What a method explains or attacks: a class of a network's classifier, or any objective of its taps."""
+"""What a method explains or attacks: a class of a network's classifier, a neuron, or any objective of its taps."""
 
 from typing import Any
+
+import jax
+import jax.numpy as jnp
 
 from jaxviz._checks import index
 from jaxviz._typing import Number, Objective
 from jaxviz.networks import Network
-from jaxviz.objectives import cross_entropy, logit, weighted_sum
+from jaxviz.objectives import Unit, cross_entropy, logit, unit, weighted_sum
 
 
 def class_count(network: Network) -> int:
@@ -23,6 +26,32 @@ def scored(network: Network, target: Number | Objective) -> Objective:
     if callable(target):
         return target
     return logit(index(target, "target", class_count(network)))
+
+
+def neuron(
+    network: Network, size: tuple[int, int], layer: str, channel: int, at: tuple[int, int] | None = None
+) -> Unit:
+    """Returns `objectives.unit` of a unit that a network has for pictures of a size, [h, w].
+
+    Raises:
+      KeyError: If there is no such layer.
+      ValueError: If the layer does not exist at this size, or has no such channel or position.
+
+    Example:
+      >>> neuron(jaxviz.load("squeezenet1_1"), (64, 64), "fire5", 300)
+      Traceback (most recent call last):
+      ValueError: layer 'fire5' has no channel 300; it has 256
+    """
+    image = jax.ShapeDtypeStruct((*size, 3), jnp.float32)
+    shape = jax.eval_shape(lambda x: network.features(x, [layer]), image)[layer].shape
+    if not 0 <= channel < shape[-1]:
+        raise ValueError(f"layer {layer!r} has no channel {channel}; it has {shape[-1]}")
+    if at is not None and len(shape) == 1:
+        raise ValueError(f"layer {layer!r} has no positions; leave --at away")
+    if at is not None and not all(0 <= place < count for place, count in zip(at, shape, strict=False)):
+        h, w = shape[:2]
+        raise ValueError(f"layer {layer!r} has no position {at[0]},{at[1]}; it has {h}×{w} for this picture")
+    return unit(layer, channel, at)
 
 
 def adversarial(network: Network, label: Number, target: Number | None) -> Any:

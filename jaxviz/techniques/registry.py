@@ -26,7 +26,8 @@ KINDS = (
     "start",
 )
 """What an option may be: "fraction" can be written 8/255, "class" is an index or a label, "layers" have weights."""
-RESULTS = ("map", "image", "kernels", "activations", "field")
+RESULTS = ("map", "relief", "image", "kernels", "activations", "field")
+"""What a result is: a "map" is drawn by the size of its values, a "relief" [h, w, 3] in colors around grey."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Method:
       problem: For a method that minimizes: poses one picture's problem and start.
       schedule: For such a method: (start, *, options…) → number of evaluations and optimizer.
       command: The command that runs it, where that is not its family's.
+      detailed: With the arguments of `function`: its result, and more numbers by name.
     """
 
     function: Callable[..., Any]
@@ -118,6 +120,13 @@ class Method:
     problem: Callable[..., Any] | None = None
     schedule: Callable[..., tuple[int, Optimizer]] | None = None
     command: str = ""
+    detailed: Callable[..., tuple[Any, Mapping[str, Any]]] | None = None
+
+    def told(self, *inputs: Any, **options: Any) -> tuple[Any, Mapping[str, Any]]:
+        """Returns the result, and what numbers more there are, by name."""
+        if self.detailed is not None:
+            return self.detailed(*inputs, **options)
+        return self.function(*inputs, **options), {}
 
     @property
     def signature(self) -> dict[str, inspect.Parameter]:

@@ -1,21 +1,25 @@
 """Writes methods.npz: what PyTorch finds by every method of saliency and attacks, from the shipped SqueezeNet.
 
 Nothing of jaxviz is imported: the network is that of benchmarks/peers/torch_models.py, the methods are written
-below from the published formulas. Pictures are centre crops of scikit-image's with half a grey level of seeded
-noise, which breaks ties of flat regions; computed in float64, except attacks' pictures, which are stored so.
+below from the published formulas; guided backpropagation and deconvnet are captum's. Methods that draw at random
+are tested elsewhere. Pictures are centre crops of scikit-image's with half a grey level of seeded noise, which
+breaks ties of flat regions; computed in float64, except attacks' pictures, which are stored so.
 
-Made with Python 3.11, torch 2.13.0 on a CPU, numpy 2.4.6, scikit-image 0.26.0; NumPy seed 0. From the root:
+Made with Python 3.11, torch 2.13.0 on a CPU, captum 0.9.0, numpy 2.4.6, scikit-image 0.26.0; NumPy seed 0.
+From the root:
 
     python -m tests.golden.generate_methods
 """
 
 from pathlib import Path
 
+import captum.attr
 import numpy as np
 import skimage.data
 import torch
 
 from benchmarks.peers.torch_models import SqueezeNet
+from tests.golden.generate_attribution import Classifier
 
 SIZE = 96
 LAYER = "fire9"
@@ -61,12 +65,69 @@ def grad_times_input(model, x, label):
     return array(x * derivative(x, score(model, label)))
 
 
-def hirescam(model, x, label):
+def guided(model, x, label):
+    return array(captum.attr.GuidedBackprop(Classifier(torch.float64)).attribute(x.requires_grad_(), label))
+
+
+def deconvnet(model, x, label):
+    return array(captum.attr.Deconvolution(Classifier(torch.float64)).attribute(x.requires_grad_(), label))
+
+
+def integrated_gradients(model, x, label, steps=50):
+    places, weights = np.polynomial.legendre.leggauss(steps)
+    slopes = [
+        w / 2 * derivative((t + 1) / 2 * x, score(model, label)) for t, w in zip(places, weights, strict=True)
+    ]
+    return array(x * sum(slopes))
+
+
+def features_and_slopes(model, x, label):
     taps = model(x.detach().requires_grad_())
-    slope = torch.autograd.grad(taps["logits"][0, label], taps[LAYER])[0]
-    positive = (taps[LAYER] * slope).sum(1, keepdim=True).clamp(min=0)
-    enlarged = torch.nn.functional.interpolate(positive, (SIZE, SIZE), mode="bilinear", align_corners=False)
-    return array(enlarged)[..., 0]
+    return taps[LAYER].detach(), torch.autograd.grad(taps["logits"][0, label], taps[LAYER])[0]
+
+
+def enlarged(values):
+    positive = values.sum(1, keepdim=True).clamp(min=0)
+    return array(torch.nn.functional.interpolate(positive, (SIZE, SIZE), mode="bilinear"))[..., 0]
+
+
+def grad_cam(model, x, label):
+    tap, slope = features_and_slopes(model, x, label)
+    return enlarged(tap * slope.mean((2, 3), keepdim=True))
+
+
+def grad_cam_plus_plus(model, x, label):
+    tap, g = features_and_slopes(model, x, label)
+    below = 2 * g**2 + g**3 * tap.sum((2, 3), keepdim=True)
+    alpha = torch.where(below == 0, 0, g**2 / torch.where(below == 0, 1, below))
+    return enlarged(tap * (alpha * g.clamp(min=0)).sum((2, 3), keepdim=True))
+
+
+def hirescam(model, x, label):
+    tap, slope = features_and_slopes(model, x, label)
+    return enlarged(tap * slope)
+
+
+def layercam(model, x, label):
+    tap, slope = features_and_slopes(model, x, label)
+    return enlarged(tap * slope.clamp(min=0))
+
+
+def guided_grad_cam(model, x, label):
+    return guided(model, x, label) * grad_cam(model, x, label)[..., None]
+
+
+def occlusion(model, x, label, window=15, stride=8):
+    total, count = torch.zeros(2, SIZE, SIZE, dtype=x.dtype)
+    with torch.no_grad():
+        whole = score(model, label)(x)
+        starts = range(0, SIZE - window + stride, stride)
+        for place in ((slice(i, i + window), slice(j, j + window)) for i in starts for j in starts):
+            hidden = x.clone()
+            hidden[:, :, *place] = 0.5
+            total[place] += whole - score(model, label)(hidden)
+            count[place] += 1
+    return (total / count).numpy()
 
 
 def fgsm(model, x, label, epsilon=8 / 255):
@@ -86,13 +147,22 @@ def ifgsm(model, x, label, epsilon=8 / 255, alpha=1 / 255, steps=10):
 METHODS = {
     "saliency/gradient": gradient,
     "saliency/grad-times-input": grad_times_input,
+    "saliency/guided": guided,
+    "saliency/deconvnet": deconvnet,
+    "saliency/integrated-gradients": integrated_gradients,
+    "saliency/grad-cam": grad_cam,
+    "saliency/grad-cam++": grad_cam_plus_plus,
     "saliency/hirescam": hirescam,
+    "saliency/layercam": layercam,
+    "saliency/guided-grad-cam": guided_grad_cam,
+    "saliency/occlusion": occlusion,
     "attacks/fgsm": fgsm,
     "attacks/ifgsm": ifgsm,
 }
 
 
 def main() -> None:
+    torch.set_default_dtype(torch.float64)
     model = SqueezeNet((LAYER, "logits"), dtype=torch.float64)
     golden: dict[str, np.ndarray] = {}
     for name, picture in pictures().items():

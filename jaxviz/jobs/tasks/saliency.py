@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,6 +14,7 @@ from jaxviz.jobs.sources import Item
 from jaxviz.jobs.tasks.base import Mapped, Result, Task, checked_save, described, split
 from jaxviz.jobs.tasks.classes import CLASSES, classes, logits
 from jaxviz.networks import Network
+from jaxviz.objectives import Unit
 from jaxviz.techniques import FAMILIES
 from jaxviz.techniques.classes import class_count
 
@@ -22,60 +24,110 @@ def saliency(
     *,
     method: str = "gradient",
     label: int | None = None,
+    top: int = 1,
+    neuron: Unit | None = None,
     size: int = 224,
     save: str = "pictures",
     overlay: bool = False,
     **options: Any,
 ) -> Task:
-    """Returns the task of drawing which pixels a class's score depends on.
+    """Returns the task of drawing which pixels a class's score, or a neuron, depends on.
 
     Args:
       network: One with a classifier.
       method: Of `FAMILIES["saliency"]`.
       label: The class; None for each picture's best.
+      top: Explain so many of each picture's best classes, at least 1; maps then have a leading axis.
+      neuron: Explain this instead, from `objectives.unit`.
       size: Side of the square that is cut from each picture.
       save: "pictures" of the maps, "arrays" of them as they are, or "both".
       overlay: Whether maps are drawn over their pictures.
       options: The method's.
 
     Raises:
-      KeyError, ValueError: If the method or an option does not exist, or the network has no classifier.
+      KeyError, ValueError: If the method or an option does not exist, `top` is out of range or given with a
+        `label` or a `neuron`, or the network has no classifier.
     """
     family = FAMILIES["saliency"]
-    class_count(network)
+    checked_top(top, class_count(network), label is not None or neuron is not None)
     fixed, numbers = split(family, method, options)
     checked_save(save)
+    function = _explained(method, fixed, top)
+    shapes = jax.eval_shape(
+        function,
+        network,
+        jax.ShapeDtypeStruct((size, size, 3), np.float32),
+        np.int32(0),
+        numbers | {_UNIT: neuron},
+    )[3]
+    scalars = [name for name, shape in shapes.items() if shape.ndim == (top > 1)]
+    drawn_as = family.method(method).result
 
     def told(item: Item, pixels: np.ndarray, found: Any) -> Result | str:
-        scores, target, values = found
+        scores, target, values, more = found
         if not (np.isfinite(scores).all() and np.isfinite(values).all()):
             return "the scores or the map are NaN or infinite"
-        row = classes(network, scores) | {"target": int(target)}
-        drawn = {} if save == "arrays" else {method: maps.drawn(values, pixels if overlay else None)}
-        return Result(row, {} if save == "pictures" else {"map": values}, drawn)
+        targets = None if neuron is not None else target.tolist()
+        row = classes(network, scores) | {"target": targets} | {k: more[k].tolist() for k in scalars}
+        under = pixels if overlay else None
+        drawn = {}
+        for k, one in enumerate(values if top > 1 else [values]):
+            drawn[f"{method}-{k + 1}" if top > 1 else method] = maps.drawn(one, under, result=drawn_as)
+        arrays = {"map": values} | {k: v for k, v in more.items() if k not in scalars}
+        return Result(row, {} if save == "pictures" else arrays, {} if save == "arrays" else drawn)
 
     sizing = Square(size)
-    settings = described("saliency", network, sizing, method=method, label=label, save=save, overlay=overlay)
+    chosen: dict[str, Any] = {"method": method, "label": label, "save": save, "overlay": overlay}
+    if top > 1:
+        chosen["top"] = top
+    if neuron is not None:
+        at = None if neuron.at is None else np.asarray(neuron.at).tolist()
+        chosen["neuron"] = {"layer": neuron.layer, "channel": int(neuron.channel), "at": at}
+    settings = described("saliency", network, sizing, **chosen)
     settings["options"] = family.checked(method, options)
+    plural = "s" if top > 1 else ""
     return Mapped(
         network,
-        _explained(method, fixed),
+        function,
         told,
         sizing,
-        {**CLASSES, "target": "integer"},
+        {**CLASSES, "target": f"integer{plural}", **dict.fromkeys(scalars, f"number{plural}")},
         settings,
-        numbers,
+        numbers | {_UNIT: neuron},
         lambda item: -1 if label is None else label,
     )
 
 
+def checked_top(top: int, count: int, chosen: bool) -> None:
+    """Raises ValueError unless so many best classes can be explained."""
+    if not 1 <= top <= count:
+        raise ValueError(f"top is {top}; expected 1 to {count} classes")
+    if top > 1 and chosen:
+        raise ValueError("top is for the best classes; leave label and neuron away")
+
+
+_UNIT = "neuron"
+
+
 @functools.cache
-def _explained(method: str, fixed: tuple) -> Callable[..., Any]:
-    explain = FAMILIES["saliency"].method(method).function
+def _explained(method: str, fixed: tuple, top: int) -> Callable[..., Any]:
+    chosen = FAMILIES["saliency"].method(method)
 
     def function(network: Network, image: Any, choice: Any, numbers: Any) -> Any:
+        numbers = dict(numbers)
+        unit = numbers.pop(_UNIT)
         scores = logits(network, image, choice, numbers)
         target = jnp.where(choice < 0, jnp.argmax(scores), choice)
-        return scores, target, explain(network, image, target, **dict(fixed), **numbers)
+
+        def explain(target: Any) -> Any:
+            return chosen.told(network, image, target, **dict(fixed), **numbers)
+
+        if unit is not None:
+            return scores, target, *explain(unit)
+        if top == 1:
+            return scores, target, *explain(target)
+        # One forward pass serves all: only what depends on the class is computed for each.
+        targets = jax.lax.top_k(scores, top)[1]
+        return scores, targets, *jax.vmap(explain)(targets)
 
     return function

@@ -51,4 +51,4 @@ def grad_times_input(network: Network, image: Image, target: Number | Objective)
 
 @jax.jit
 def _grad_times_input(network: Network, image: Image, objective: Objective) -> Array:
-    return -derivative(network, image, objective) * jnp.asarray(image)
+    return derivative(network, image, objective) * jnp.asarray(image)

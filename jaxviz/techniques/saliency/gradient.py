@@ -48,5 +48,8 @@ def _gradient(network: Network, image: Image, objective: Objective) -> Heatmap:
 
 
 def derivative(network: Network, image: Image, objective: Objective) -> Array:
-    r"""Returns the derivative of an objective by the pixels, :math:`\partial L / \partial x`, [h, w, 3]."""
-    return jax.grad(lambda x: objective(network.features(x)))(image)
+    r"""Returns the derivative of a score by the pixels, :math:`\partial S / \partial x`, [h, w, 3], with S = -L.
+
+    S itself is differentiated, not L: rules such as `gradient_rules.guided` carry back only what is above 0.
+    """
+    return jax.grad(lambda x: -objective(network.features(x)))(image)

@@ -6,15 +6,13 @@ r"""HiResCAM: where a layer's features speak for a class, each times the derivat
 import functools
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import known
 from jaxviz._typing import Heatmap, Image, Number, Objective
 from jaxviz.networks import Network
-from jaxviz.networks.probing import tap_gradient
 from jaxviz.techniques.classes import scored
+from jaxviz.techniques.saliency.cam import enlarged, explained, features_and_slopes
 
 
 def hirescam(
@@ -52,28 +50,16 @@ def hirescam(
       >>> jaxviz.saliency.hirescam(network, jnp.full((64, 64, 3), 0.5), 285).shape
       (64, 64)
     """
-    layer = last_map(network) if layer is None else layer
-    known(layer, network.layers, f"layer of {network.name or 'this network'}")
-    if len(network.shapes[layer]) != 3:
-        raise ValueError(f"layer {layer!r} of {network.name} has no positions; take {last_map(network)}")
+    layer = explained(network, layer)
     return _hirescam(network, checked_image(image), scored(network, target), layer)
 
 
 @functools.partial(jax.jit, static_argnames="layer")
 def _hirescam(network: Network, image: Image, objective: Objective, layer: str) -> Heatmap:
-    positive = jnp.maximum(contributions(network, image, objective, layer), 0)
-    return jax.image.resize(positive, image.shape[:2], "bilinear", antialias=False)
+    return enlarged(contributions(network, image, objective, layer), image)
 
 
 def contributions(network: Network, image: Image, objective: Objective, layer: str) -> Float[Array, "p q"]:
     r"""Returns :math:`\sum_c A_c \odot \partial S / \partial A_c` at the size of the layer, signed."""
-    tap, slope = tap_gradient(network, image, layer, objective)
-    return -(tap.astype(jnp.float32) * slope.astype(jnp.float32)).sum(-1)
-
-
-def last_map(network: Network) -> str:
-    """Returns the last tap with positions whose channels are features, not classes."""
-    taps = [name for name, shape in network.shapes.items() if len(shape) == 3]
-    features = [name for name in taps if network.shapes[name][2] != network.classes]
-    rectified = [name for name in features if not name.startswith("pool")]
-    return rectified[-1]
+    tap, slope = features_and_slopes(network, image, objective, layer)
+    return (tap * slope).sum(-1)
