@@ -15,6 +15,7 @@ NETWORKS = (
 )
 TOGETHER = (8, 4)
 """Images at a time in which PyTorch too may go through a batch."""
+ATTRIBUTION = (("squeezenet1_1", 1), ("squeezenet1_1", 16), ("vgg16", 1))
 TECHNIQUES = {
     "saliency": "SqueezeNet 1.1, 224²",
     "fgsm": "SqueezeNet 1.1, 224²",
@@ -147,6 +148,27 @@ def networks(batch: int, quick: bool) -> list[Case]:
     ]
 
 
+def attribution(quick: bool, cases: tuple[tuple[str, int], ...]) -> list[Case]:
+    size, cases = (64, (("squeezenet1_1", 2),)) if quick else (224, cases)
+    return [
+        Case(
+            f"{network}, batch {n}",
+            {"network": network, "batch": n, "size": size},
+            seconds=1.0,
+            least=2,
+            keep_fastest=True,
+            facts={"target": 0.77},
+        )
+        for network, n in cases
+    ]
+
+
+def batch(quick: bool) -> list[Case]:
+    size, count, n = (64, 4, 2) if quick else (256, 20, 8)
+    options = {"size": size, "evaluations": count, "warmup": 2, "batch": n}
+    return [Case(f"{size}², batch {n}", options, calls=1, keep_fastest=True)]
+
+
 def compiling(quick: bool) -> list[Case]:
     found = []
     for technique, setting in TECHNIQUES.items():
@@ -185,6 +207,23 @@ BENCHMARKS = {
         "one evaluation of one picture",
         1,
         evaluations,
+    ),
+    "batch": Benchmark(
+        "Style transfer of several pictures at once by L-BFGS, VGG-16",
+        "one evaluation of one picture",
+        2,
+        batch,
+        "evaluations",
+    ),
+    "attribution": Benchmark(
+        "Attribution against captum, 224²", "one picture", 2, lambda quick: attribution(quick, ATTRIBUTION)
+    ),
+    "attribution64": Benchmark(
+        "Attribution against captum, 224², for a GPU",
+        "one picture",
+        2,
+        lambda quick: attribution(quick, (("squeezenet1_1", 64),)),
+        "attribution",
     ),
     "memory": Benchmark(
         "Style transfer of large pictures within a memory, VGG-16", "one evaluation", 1, memory

@@ -27,8 +27,11 @@ ORDER = (
     "transfer",
     "descent",
     "evaluations",
+    "batch",
     "memory",
     "saliency",
+    "attribution",
+    "attribution64",
     "step",
     "networks",
     "networks16",
@@ -61,6 +64,8 @@ def losses(row: dict, name: str) -> str:
     text = "" if reached is None else f", loss {reached:.4g}"
     if "reached" in side:
         text += f" after {side['evaluations']} evaluations" + ("" if side["reached"] else ", not there")
+    if "seconds_to_clipped" in side:
+        text += f", at the loss of the other's picture in [0, 1] after {seconds(side['seconds_to_clipped'])}"
     if "fraction_of_peak" in side:
         text += f", {side['fraction_of_peak']:.0%} of the card's peak"
     return text + ("" if most is None else f", peak {most / 1e9:.2f} GB")

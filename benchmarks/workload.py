@@ -50,6 +50,11 @@ def noise(count: int, size: int, deviation: float) -> np.ndarray:
     return np.clip(np.asarray(MEAN_COLOR) + deviation * drawn, 0, 1).astype(np.float32)
 
 
+def head() -> np.ndarray:
+    """Returns the weights [512] of a linear classifier of two classes on VGG-16's mean features."""
+    return np.random.default_rng(2).standard_normal(512).astype(np.float32)
+
+
 def operations(size: int) -> float:
     """Returns the additions and multiplications of one value and gradient of the Gatys loss, convolutions alone.
 

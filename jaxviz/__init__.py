@@ -25,7 +25,7 @@ from jaxviz.networks import Network
 from jaxviz.optimization import Interrupted, Solution, minimize
 from jaxviz.problem import Problem, stack
 from jaxviz.sharding import mesh
-from jaxviz.techniques import attacks, features, inversion, saliency, style, texture
+from jaxviz.techniques import attacks, embedding, evaluation, features, inversion, saliency, style, texture
 from jaxviz.zoo import initialize, load
 
 __version__ = "0.1.0"
@@ -41,6 +41,8 @@ __all__ = [
     "chunk_size",
     "colors",
     "constraints",
+    "embedding",
+    "evaluation",
     "features",
     "gradient_rules",
     "images",

@@ -38,7 +38,8 @@ ALLOWED = {
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
     "tiling": BASE | {"networks", "objectives", "problem"},
-    "jobs": BASE | {"images", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
+    "jobs": BASE
+    | {"images", "objectives", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
     "techniques": BASE | SYMBOLS | SOLVING | {"colors", "images", "networks", "techniques"},
 }
 

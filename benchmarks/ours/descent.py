@@ -42,11 +42,14 @@ def descent(problem, start, optimizer, target, options) -> Work:
 
     def call(steps=options["evaluations"]):
         found, began = None, time.perf_counter()
+        work.facts.pop("seconds_to_clipped", None)
 
         def on_chunk(solution):
             nonlocal found
-            found = solution
-            if np.fmin.reduce(solution.losses, initial=np.inf) <= target["lowest"]:
+            found, lowest = solution, np.fmin.reduce(solution.losses, initial=np.inf)
+            if lowest <= target["clipped"]:
+                work.facts.setdefault("seconds_to_clipped", time.perf_counter() - began)
+            if lowest <= target["lowest"]:
                 raise Reached
 
         with contextlib.suppress(Reached):

@@ -9,7 +9,7 @@ import typer
 
 import jaxviz
 from jaxviz.checkpoints import WeightsError
-from jaxviz.cli import analysis, demo, listing, looking, synthesis, weights
+from jaxviz.cli import analysis, demo, evaluating, exploring, listing, looking, synthesis, weights
 from jaxviz.cli.command import register
 from jaxviz.cli.session import Failure, Incomplete, Stopped
 from jaxviz.images import PictureError
@@ -25,8 +25,11 @@ for run in (
     demo.demo,
     analysis.classify,
     analysis.saliency,
+    evaluating.evaluate,
     analysis.attack,
     analysis.features,
+    exploring.patches,
+    exploring.embed,
     synthesis.invert,
     synthesis.texture,
     synthesis.style,

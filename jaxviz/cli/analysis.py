@@ -19,6 +19,7 @@ from jaxviz.drawing import grids, maps
 from jaxviz.networks import Network
 from jaxviz.objectives import Unit
 from jaxviz.techniques import FAMILIES, Method
+from jaxviz.techniques.classes import checked_top
 
 CLASSIFIER = "squeezenet1_1"
 
@@ -72,34 +73,34 @@ def saliency(
     overlay: Annotated[bool, option("--overlay", OUTPUT, "Draw the map over the picture.")] = False,
 ) -> None:
     """Show which pixels a class's score, or a neuron, depends on; raw files hold the map as it is, unnormalized."""
-    choice = _chosen(session)
-    if top > 1 and (label is not None or channel is not None):
-        raise ValueError("--top is for the best classes; leave --label and --channel away")
+    choice = chosen_method(session)
     if runs.is_many(session, picture):
         runs.saliency(session, picture, choice)
         return
     session.opens_pictures(session.out)
     pixels = square(session, picture)
     network = runs.network(session)
+    checked_top(network, top, chosen=label is not None or channel is not None)
     scores = class_scores(network, pixels)
     best = best_classes(network, scores, max(top, 5))
     unit = chosen_neuron(network, session.given)
     values = choice.values(network)
     if unit is not None:
         targets: Any = unit
-        session.say(f"neuron {channel} of {session.given['layer']}{'' if at is None else f' at {at}'}")
+        said = [f"neuron {channel} of {session.given['layer']}{'' if at is None else f' at {at}'}"]
     else:
         targets = [c["index"] for c in best[:top]]
         if label is not None:
             targets = [class_index(network, label, "--label")]
-        for target in targets:
-            session.say(f"class {target}: {network.labels[target]}, score {scores[target]:.4g}")
+        said = [f"class {c}: {network.labels[c]}, score {scores[c]:.4g}" for c in targets]
         session.settle(label=targets[0] if top == 1 else targets)
     settled = choice.settled(values)
     if unit is not None:
         settled.pop("layer", None)
     session.settle(**settled)
     found, told = session.timed(lambda: _explained(choice.method, network, pixels, targets, values))
+    for line in said:
+        session.say(line)
     _record_classes(session, best)
     session.record["details"] = {name: np.asarray(value).tolist() for name, value in told.items()}
     heat = np.asarray(found)
@@ -127,7 +128,8 @@ def _explained(
     return jax.vmap(lambda target: method.told(network, pixels, target, **values))(jnp.asarray(targets))
 
 
-def _chosen(session: Session) -> Choice:
+def chosen_method(session: Session) -> Choice:
+    """Returns the method of a command that has methods."""
     if session.choice is None:
         raise ValueError("this command has no methods")
     return session.choice
@@ -148,7 +150,7 @@ def attack(
     size: options.Square = 224,
 ) -> None:
     """Change a picture a little so that the network errs; the difference, times 10, is written beside it."""
-    choice = _chosen(session)
+    choice = chosen_method(session)
     if runs.is_many(session, picture):
         runs.attack(session, picture, choice)
         return

@@ -43,7 +43,7 @@ def difference(before: Picture, after: Picture, *, gain: float = 10.0) -> Pictur
 def coarse(values: Float[np.ndarray, "r c"], size: tuple[int, int]) -> Picture:
     """Returns a map of few values, at least 0, at a size, each as one block of its color."""
     places = [np.arange(n) * count // n for n, count in zip(size, values.shape, strict=True)]
-    return heat_map(values[np.ix_(*places)], percentile=100)
+    return heat_map(values[np.ix_(*places)], percentile=100.0)
 
 
 def relief(values: Float[np.ndarray, "h w 3"], *, percentile: float = 99.5) -> Picture:

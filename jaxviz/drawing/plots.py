@@ -1,6 +1,7 @@
 """Curves as RGB pictures, on the host."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -16,13 +17,8 @@ def loss_plot(
       title: Above the curve.
       rejections: How many evaluations were rejected; unless 0, those above the lowest until then are marked.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     values = np.asarray(losses, np.float64)
-    figure = Figure(figsize=(5, 3.2), dpi=120, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    canvas, axes = _axes(title, "evaluations of value and gradient", "loss")
     evaluations = np.arange(1, len(values) + 1)
     axes.plot(evaluations, values, color="#c0c4cc", linewidth=1, label="each evaluation")
     if len(values):
@@ -33,9 +29,55 @@ def loss_plot(
         axes.legend(frameon=False)
     if (values > 0).any():
         axes.set_yscale("log")
-    axes.set_xlabel("evaluations of value and gradient")
-    axes.set_ylabel("loss")
+    return _drawn(canvas)
+
+
+def curve_plot(
+    places: Sequence[float] | Sequence[str] | np.ndarray,
+    values: Sequence[float] | np.ndarray,
+    *,
+    across: str,
+    up: str,
+    title: str = "",
+    filled: bool = False,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns one curve.
+
+    Args:
+      places: Numbers along the horizontal axis, or names, which are written upright below it.
+      values: At each of them.
+      across: What the horizontal axis is.
+      up: What the vertical axis is.
+      title: Above the curve.
+      filled: Whether the area below it is tinted.
+    """
+    canvas, axes = _axes(title, across, up)
+    named = len(places) > 0 and isinstance(places[0], str)
+    x = np.arange(len(places)) if named else np.asarray(places, np.float64)
+    y = np.asarray(values, np.float64)
+    axes.plot(x, y, color="#1f5fa8", linewidth=1.8, marker="o" if named else "", markersize=3)
+    if filled:
+        axes.fill_between(x, y, color="#1f5fa8", alpha=0.15, linewidth=0)
+    if named:
+        axes.set_xticks(x, list(places), rotation=90, fontsize=6)
+        axes.axhline(0, color="#c0c4cc", linewidth=0.8)
+    return _drawn(canvas)
+
+
+def _axes(title: str, across: str, up: str) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.2), dpi=120, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
     axes.set_title(title)
     axes.spines[["top", "right"]].set_visible(False)
+    return canvas, axes
+
+
+def _drawn(canvas: Any) -> UInt8[np.ndarray, "h w 3"]:
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -7,28 +7,35 @@
 """
 
 from jaxviz.jobs.manifest import RunError
+from jaxviz.jobs.patches import Patches, Strongest, cut_patches, read_features, read_strongest
 from jaxviz.jobs.run import Progress, Report, iterate, run
 from jaxviz.jobs.sizes import Longer, Square
 from jaxviz.jobs.sources import Item, Source, is_many, open_source
-from jaxviz.jobs.tasks import Result, Task, attack, classify, features, inversion, saliency
+from jaxviz.jobs.tasks import Result, Task, attack, classify, features, inversion, saliency, strongest
 
 __all__ = [
     "Item",
     "Longer",
+    "Patches",
     "Progress",
     "Report",
     "Result",
     "RunError",
     "Source",
     "Square",
+    "Strongest",
     "Task",
     "attack",
     "classify",
+    "cut_patches",
     "features",
     "inversion",
     "is_many",
     "iterate",
     "open_source",
+    "read_features",
+    "read_strongest",
     "run",
     "saliency",
+    "strongest",
 ]

@@ -21,6 +21,15 @@ def class_count(network: Network) -> int:
     return network.classes
 
 
+def checked_top(network: Network, top: int, *, chosen: bool) -> None:
+    """Raises ValueError unless so many best classes can be explained; `chosen` says that a target is given too."""
+    count = class_count(network)
+    if not 1 <= top <= count:
+        raise ValueError(f"top is {top}; expected 1 to {count} classes")
+    if top > 1 and chosen:
+        raise ValueError("top is for the best classes; leave label and neuron away")
+
+
 def scored(network: Network, target: Number | Objective) -> Objective:
     """Returns the objective of a target, which is to become small: minus a class's score, or as it is given."""
     if callable(target):

@@ -16,41 +16,12 @@ from pathlib import Path
 import captum.attr
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
-from benchmarks.peers.torch_models import MEAN_BGR, WEIGHTS
-from benchmarks.peers.torchvision_models import torchvision
+from benchmarks.peers.captum_models import SqueezeNet
 from tests.golden.attribution import pictures, places
 
 
-class Classifier(torch.nn.Module):
-    """torchvision's SqueezeNet 1.1 with the shipped weights: [n, 3, h, w] in [0, 1] to scores [n, 1000]."""
-
-    def __init__(self, dtype: torch.dtype):
-        super().__init__()
-        self.network = torchvision.models.squeezenet1_1()
-        ours = load_file(WEIGHTS / "squeezenet1_1.safetensors")
-        fires = [k for k, layer in enumerate(self.network.features) if hasattr(layer, "expand3x3")]
-        names = {"features.0": "conv1", "classifier.1": "conv10"}
-        for number, k in enumerate(fires, 2):
-            for part in ("squeeze", "expand1x1", "expand3x3"):
-                names[f"features.{k}.{part}"] = f"fire{number}/{part}{'1x1' if part == 'squeeze' else ''}"
-        weights = {}
-        for theirs, name in names.items():
-            weights[f"{theirs}.weight"] = ours[f"{name}/kernel"].permute(3, 2, 0, 1)
-            weights[f"{theirs}.bias"] = ours[f"{name}/bias"]
-        self.network.load_state_dict(weights)
-        for module in self.network.modules():
-            if isinstance(module, torch.nn.ReLU):
-                module.inplace = False
-        self.register_buffer("mean", torch.tensor(MEAN_BGR).view(1, 3, 1, 1))
-        self.to(dtype).eval()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.network(x.flip(1) * 255 - self.mean)
-
-
-def maps(model: Classifier, picture: np.ndarray, label: int) -> dict[str, np.ndarray]:
+def maps(model: SqueezeNet, picture: np.ndarray, label: int) -> dict[str, np.ndarray]:
     """Returns captum's maps of one picture, [h, w, 3], [h, w] or, of Grad-CAM before its ReLU, [p, q]."""
     x = torch.from_numpy(picture.transpose(2, 0, 1)[None].astype(picture.dtype)).requires_grad_()
     of = captum.attr
@@ -62,7 +33,7 @@ def maps(model: Classifier, picture: np.ndarray, label: int) -> dict[str, np.nda
         "integrated-gradients": of.IntegratedGradients(model).attribute(
             x, 0.0, label, n_steps=50, method="gausslegendre", internal_batch_size=10
         ),
-        "grad-cam": of.LayerGradCam(model, model.network.features[-1]).attribute(x, label),
+        "grad-cam": of.LayerGradCam(model, model.last).attribute(x, label),
         "occlusion": of.Occlusion(model).attribute(
             x, (3, 15, 15), (3, 8, 8), 0.5, label, perturbations_per_eval=16
         )[:, :1],
@@ -78,7 +49,7 @@ def main() -> None:
         # captum casts the weights of its integrals to float32, and torch whatever it is given.
         torch.set_default_dtype(dtype)
         torch.Tensor.float = lambda tensor, dtype=dtype: tensor.to(dtype)
-        model = Classifier(dtype)
+        model = SqueezeNet(dtype)
         values: dict[str, list[np.ndarray]] = {}
         labels = []
         for picture in pictures(noise=bits == 64).values():

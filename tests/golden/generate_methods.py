@@ -18,8 +18,8 @@ import numpy as np
 import skimage.data
 import torch
 
+from benchmarks.peers import captum_models
 from benchmarks.peers.torch_models import SqueezeNet
-from tests.golden.generate_attribution import Classifier
 
 SIZE = 96
 LAYER = "fire9"
@@ -66,11 +66,19 @@ def grad_times_input(model, x, label):
 
 
 def guided(model, x, label):
-    return array(captum.attr.GuidedBackprop(Classifier(torch.float64)).attribute(x.requires_grad_(), label))
+    return array(
+        captum.attr.GuidedBackprop(captum_models.SqueezeNet(torch.float64)).attribute(
+            x.requires_grad_(), label
+        )
+    )
 
 
 def deconvnet(model, x, label):
-    return array(captum.attr.Deconvolution(Classifier(torch.float64)).attribute(x.requires_grad_(), label))
+    return array(
+        captum.attr.Deconvolution(captum_models.SqueezeNet(torch.float64)).attribute(
+            x.requires_grad_(), label
+        )
+    )
 
 
 def integrated_gradients(model, x, label, steps=50):

@@ -127,8 +127,10 @@ def test_tasks_are_checked_when_they_are_made(squeezenet, vgg16):
         (lambda: jobs.classify(vgg16), "has no classifier"),
         (lambda: jobs.features(squeezenet, []), "layers is empty"),
         (lambda: jobs.features(squeezenet, ["fire99"]), "nearest"),
-        (lambda: jobs.saliency(squeezenet, method="guided"), "no saliency method is named 'guided'"),
+        (lambda: jobs.saliency(squeezenet, method="guide"), "no saliency method is named 'guide'"),
         (lambda: jobs.saliency(squeezenet, layer="fire4"), "gradient takes no layer"),
+        (lambda: jobs.saliency(squeezenet, top=2, label=3), "leave label and neuron away"),
+        (lambda: jobs.saliency(squeezenet, top=0), "top is 0"),
         (lambda: jobs.attack(squeezenet, save="film"), "no way to save is named 'film'"),
         (lambda: jobs.inversion(vgg16, layer="relu1_1", preset="papre"), "nearest: paper"),
     ):

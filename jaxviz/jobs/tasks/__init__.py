@@ -1,4 +1,5 @@
-"""What a run does with a batch of pictures: classes, features, every method of saliency, attacks, inversion.
+"""What a run does with a batch of pictures: classes, features, every method of saliency, attacks, inversion,
+strongest units.
 
 A task's compiled programs take the network and all numbers as arguments, and serve batches of any length.
 """
@@ -9,5 +10,16 @@ from jaxviz.jobs.tasks.classes import classify
 from jaxviz.jobs.tasks.features import features
 from jaxviz.jobs.tasks.inversion import inversion
 from jaxviz.jobs.tasks.saliency import saliency
+from jaxviz.jobs.tasks.strongest import strongest
 
-__all__ = ["Mapped", "Result", "Task", "attack", "classify", "features", "inversion", "saliency"]
+__all__ = [
+    "Mapped",
+    "Result",
+    "Task",
+    "attack",
+    "classify",
+    "features",
+    "inversion",
+    "saliency",
+    "strongest",
+]

@@ -16,7 +16,7 @@ from jaxviz.jobs.tasks.classes import CLASSES, classes, logits
 from jaxviz.networks import Network
 from jaxviz.objectives import Unit
 from jaxviz.techniques import FAMILIES
-from jaxviz.techniques.classes import class_count
+from jaxviz.techniques.classes import checked_top
 
 
 def saliency(
@@ -49,7 +49,7 @@ def saliency(
         `label` or a `neuron`, or the network has no classifier.
     """
     family = FAMILIES["saliency"]
-    checked_top(top, class_count(network), label is not None or neuron is not None)
+    checked_top(network, top, chosen=label is not None or neuron is not None)
     fixed, numbers = split(family, method, options)
     checked_save(save)
     function = _explained(method, fixed, top)
@@ -96,14 +96,6 @@ def saliency(
         numbers | {_UNIT: neuron},
         lambda item: -1 if label is None else label,
     )
-
-
-def checked_top(top: int, count: int, chosen: bool) -> None:
-    """Raises ValueError unless so many best classes can be explained."""
-    if not 1 <= top <= count:
-        raise ValueError(f"top is {top}; expected 1 to {count} classes")
-    if top > 1 and chosen:
-        raise ValueError("top is for the best classes; leave label and neuron away")
 
 
 _UNIT = "neuron"

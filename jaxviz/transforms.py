@@ -1,0 +1,214 @@
+"""t: random changes of an image, over which a loss is averaged: what survives them is no luck of single pixels.
+
+Each is a record (key, image) → image whose numbers may vary without compiling. Sizes are those of the input,
+except for `jitter` and `padded`, which say what they make.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxviz._checks import number
+from jaxviz._typing import AnyImage, Key, Number, Transform, static, symbol
+
+
+@symbol
+class Jitter:
+    """Made by `jitter`."""
+
+    pixels: int = static()
+
+    def __call__(self, key: Key, image: AnyImage) -> AnyImage:
+        """Returns a part of the image."""
+        h, w = (size - self.pixels for size in image.shape[:2])
+        if min(h, w) < 1:
+            raise ValueError(
+                f"jitter by {self.pixels} pixels leaves nothing of {image.shape[0]}×{image.shape[1]}"
+            )
+        top, left = jax.random.randint(key, (2,), 0, self.pixels + 1)
+        return jax.lax.dynamic_slice(jnp.asarray(image), (top, left, jnp.zeros_like(top)), (h, w, 3))
+
+
+@symbol
+class Roll:
+    """Made by `roll`."""
+
+    pixels: int = static()
+
+    def __call__(self, key: Key, image: AnyImage) -> AnyImage:
+        """Returns the shifted image."""
+        shift = jax.random.randint(key, (2,), -self.pixels, self.pixels + 1)
+        return jnp.roll(image, shift, (0, 1))
+
+
+@symbol
+class Padded:
+    """Made by `padded`."""
+
+    value: Array
+    pixels: int = static()
+
+    def __call__(self, key: Key, image: AnyImage) -> AnyImage:
+        """Returns the larger image."""
+        wide = ((self.pixels, self.pixels), (self.pixels, self.pixels), (0, 0))
+        return jnp.pad(jnp.asarray(image), wide, constant_values=self.value)
+
+
+@symbol
+class Affine:
+    """Made by `scale` and `rotate`."""
+
+    low: Array
+    high: Array
+    kind: str = static()
+
+    def __call__(self, key: Key, image: AnyImage) -> AnyImage:
+        """Returns the image as it is seen, bilinearly."""
+        drawn = jax.random.uniform(key, (), jnp.float32, self.low, self.high)
+        if self.kind == "scale":
+            return _seen(image, jnp.eye(2) / drawn)
+        turn = jnp.deg2rad(drawn)
+        cos, sin = jnp.cos(turn), jnp.sin(turn)
+        return _seen(image, jnp.array([[cos, sin], [-sin, cos]]))
+
+
+@symbol
+class Composed:
+    """Made by `compose`."""
+
+    transforms: tuple[Transform, ...]
+
+    def __call__(self, key: Key, image: AnyImage) -> AnyImage:
+        """Returns what all make of the image, one after the other."""
+        for k, transform in enumerate(self.transforms):
+            image = transform(jax.random.fold_in(key, k), image)
+        return image
+
+
+def _seen(image: AnyImage, inverse: Float[Array, "2 2"]) -> AnyImage:
+    """Returns an image under a linear map around its middle; beyond the border its last pixels go on."""
+    middle = jnp.array([(size - 1) / 2 for size in image.shape[:2]], jnp.float32)
+    rows, columns = (jnp.arange(size, dtype=jnp.float32) for size in image.shape[:2])
+    place = jnp.stack(jnp.meshgrid(rows, columns, indexing="ij"), -1) - middle
+    place = jnp.einsum("ij,hwj->ihw", inverse, place, precision="highest") + middle[:, None, None]
+
+    def channel(values: Array) -> Array:
+        return jax.scipy.ndimage.map_coordinates(values, list(place), 1, mode="nearest")
+
+    return jax.vmap(channel, 2, 2)(jnp.asarray(image))
+
+
+def _pixels(pixels: int) -> int:
+    if isinstance(pixels, bool) or pixels != int(pixels) or pixels < 0:
+        raise ValueError(f"pixels is {pixels}; expected a whole number of at least 0")
+    return int(pixels)
+
+
+def jitter(pixels: int) -> Jitter:
+    """Returns the transform that cuts a part at a random place, so many pixels smaller, down and across.
+
+    Args:
+      pixels: At least 0, below the image's sides.
+
+    Raises:
+      ValueError: If `pixels` is negative; when called, if nothing is left of the image.
+
+    References:
+      Olah, Mordvintsev, Schubert. Feature Visualization. Distill 2017, on transformation robustness.
+
+    Example:
+      >>> jitter(3)(jax.random.key(0), jnp.zeros((8, 9, 3))).shape
+      (5, 6, 3)
+    """
+    return Jitter(_pixels(pixels))
+
+
+def roll(pixels: int) -> Roll:
+    """Returns the transform that shifts an image at random; what leaves at a border comes in at the other.
+
+    Args:
+      pixels: The longest shift, down and across, at least 0.
+
+    Raises:
+      ValueError: If `pixels` is negative.
+
+    References:
+      Mordvintsev, Olah, Tyka. Inceptionism: Going Deeper into Neural Networks. Google Research 2015.
+
+    Example:
+      >>> float(roll(3)(jax.random.key(0), jnp.eye(8)[..., None] * jnp.ones(3)).sum())
+      24.0
+    """
+    return Roll(_pixels(pixels))
+
+
+def padded(pixels: int, value: Number = 0.5) -> Padded:
+    """Returns the transform that puts a frame of one grey around an image.
+
+    Args:
+      pixels: Width of the frame, at least 0.
+      value: Its grey, in [0, 1].
+
+    Raises:
+      ValueError: If a number is out of range.
+
+    Example:
+      >>> padded(2)(jax.random.key(0), jnp.zeros((4, 4, 3))).shape
+      (8, 8, 3)
+    """
+    return Padded(number(value, "value", 0, 1), _pixels(pixels))
+
+
+def scale(low: Number, high: Number) -> Affine:
+    """Returns the transform that enlarges an image around its middle by a random factor, and keeps its size.
+
+    Args:
+      low: The smallest factor, above 0.
+      high: The largest, at least `low`.
+
+    Raises:
+      ValueError: If a factor is out of range.
+
+    Example:
+      >>> scale(0.9, 1.1)(jax.random.key(0), jnp.full((4, 4, 3), 0.5)).shape
+      (4, 4, 3)
+    """
+    return _affine(number(low, "low", 1e-3, 1e3), number(high, "high", 1e-3, 1e3), "scale")
+
+
+def rotate(low: Number, high: Number) -> Affine:
+    """Returns the transform that turns an image around its middle by a random angle, and keeps its size.
+
+    Args:
+      low: The smallest angle in degrees, counterclockwise.
+      high: The largest, at least `low`.
+
+    Raises:
+      ValueError: If an angle is not finite, or `high` is below `low`.
+
+    Example:
+      >>> rotate(-10, 10)(jax.random.key(0), jnp.full((4, 4, 3), 0.5)).shape
+      (4, 4, 3)
+    """
+    return _affine(number(low, "low", -360, 360), number(high, "high", -360, 360), "rotate")
+
+
+def _affine(low: Array, high: Array, kind: str) -> Affine:
+    if (
+        not isinstance(low, jax.core.Tracer)
+        and not isinstance(high, jax.core.Tracer)
+        and float(low) > float(high)
+    ):
+        raise ValueError(f"low is {float(low):g}, above high, {float(high):g}")
+    return Affine(low, high, kind)
+
+
+def compose(*transforms: Transform) -> Composed:
+    """Returns the transform that applies others one after the other, each with a key of its own.
+
+    Example:
+      >>> both = compose(padded(2), jitter(4))
+      >>> both(jax.random.key(0), jnp.zeros((8, 8, 3))).shape
+      (8, 8, 3)
+    """
+    return Composed(tuple(transforms))

@@ -1,0 +1,179 @@
+"""The commands that explain: saliency's targets and details, evaluate, patches, embed."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from jaxviz import images, saliency
+from jaxviz.techniques.classes import neuron
+
+
+@pytest.fixture
+def folder(tmp_path, picture):
+    """Six pictures of 64×64."""
+    (tmp_path / "many").mkdir()
+    for name in ("chelsea", "coffee", "astronaut", "rocket", "hubble_deep_field", "immunohistochemistry"):
+        images.write(tmp_path / "many" / f"{name}.png", picture(name, 64))
+    return tmp_path / "many"
+
+
+def record(outcome):
+    assert outcome.code == 0, outcome.stderr
+    return json.loads(outcome.stdout)
+
+
+def test_a_neuron_is_explained(command, photo, squeezenet, tmp_path):
+    line = ("saliency", photo, "--size", 64, "--method", "guided", "--layer", "fire4", "--channel", 5)
+    found = record(command(*line, "--at", "3,2", "--out", "a.npy", "--json", "-"))
+    expected = saliency.guided(
+        squeezenet, images.read(photo), neuron(squeezenet, (64, 64), "fire4", 5, (3, 2))
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "a.npy"), expected, atol=1e-6)
+    assert {name: found["settings"][name] for name in ("layer", "channel", "at")} == {
+        "layer": "fire4",
+        "channel": 5,
+        "at": "3,2",
+    }
+
+
+def test_the_best_classes_are_explained_at_once(command, photo, squeezenet, tmp_path):
+    line = ("saliency", photo, "--size", 64, "--top", 3)
+    found = record(command(*line, "--out", "a.npy", "--json", "-"))
+    best = [c["index"] for c in found["scores"][:3]]
+    assert found["settings"]["label"] == best
+    maps = np.load(tmp_path / "a.npy")
+    for one, target in zip(maps, best, strict=True):
+        expected = np.asarray(saliency.gradient(squeezenet, images.read(photo), target))
+        np.testing.assert_allclose(one, expected, atol=1e-5 * expected.max())
+    assert command(*line, "--out", "a.png").code == 0
+    assert images.read(tmp_path / "a.png").shape[1] > 3 * 112
+
+
+def test_details_are_told_and_drawn(command, photo, tmp_path):
+    line = ("saliency", photo, "--size", 64, "--json", "-", "--method")
+    found = record(command(*line, "integrated-gradients", "--steps", 4))
+    assert set(found["details"]) == {"score", "baseline_score", "gap"}
+    found = record(command(*line, "occlusion", "--window", 32, "--stride", 16))
+    assert np.shape(found["details"]["probabilities"]) == (3, 3)
+    assert images.read(tmp_path / "saliency-probabilities.png").shape == (64, 64, 3)
+    found = record(command(*line, "smoothgrad", "--samples", 2, "--seed", 5, "--sigma", 0.1))
+    assert found["settings"]["key"] == 5
+
+
+def test_many_pictures_have_details_and_targets_in_their_rows(command, folder, tmp_path):
+    line = ("saliency", folder, "--size", 64, "--save", "both")
+    method = ("--method", "integrated-gradients", "--steps", 2)
+    assert command(*line, *method, "--top", 2, "--out", "run").code == 0
+    rows = pyarrow.parquet.read_table(tmp_path / "run" / "results-00000.parquet").to_pylist()
+    assert all(len(row["target"]) == len(row["gap"]) == 2 for row in rows)
+    assert all(row["target"] == row["indices"][:2] for row in rows)
+    assert np.load(tmp_path / "run" / "arrays-00000.npz")["map"].shape == (6, 2, 64, 64, 3)
+    assert len(list((tmp_path / "run" / "pictures").iterdir())) == 12
+    unit = ("--method", "guided", "--layer", "fire4", "--channel", 5)
+    assert command(*line, *unit, "--out", "neuron").code == 0
+    manifest = json.loads((tmp_path / "neuron" / "manifest.json").read_text())
+    assert manifest["settings"]["neuron"] == {"layer": "fire4", "channel": 5, "at": None}
+
+
+@pytest.mark.parametrize("by", ["insertion", "deletion", "sanity", "pointing"])
+def test_evaluate(by, command, photo, tmp_path):
+    line = ("evaluate", photo, "--size", 64, "--by", by, "--json", "-")
+    if by == "pointing":
+        mask = np.zeros((64, 64, 3), np.float32)
+        mask[10:50, 10:50] = 1
+        images.write(tmp_path / "mask.png", mask)
+        line += ("--mask", "mask.png")
+    found = record(command(*line, *(("--points", 4) if by == "deletion" else ())))
+    expected = {
+        "insertion": {"fractions", "scores", "area"},
+        "deletion": {"fractions", "scores", "area"},
+        "sanity": {"layers", "similarities"},
+        "pointing": {"hit", "share", "area"},
+    }
+    assert set(found[by]) == expected[by]
+    assert np.ptp(images.read(tmp_path / "evaluation.png")) > 0
+    if by == "deletion":
+        assert command(*line, "--points", 4, "--out", "a.npy").code == 0
+        np.testing.assert_allclose(np.load(tmp_path / "a.npy"), found[by]["scores"], rtol=1e-5)
+
+
+def test_patches_of_a_folder(command, folder, tmp_path):
+    (folder / "broken.png").write_text("no picture")
+    line = ("patches", folder, "--layer", "fire3", "--channels", "3,5-6", "--count", 4, "--size", 64)
+    outcome = command(*line, "--out", "run", "--json", "p.json")
+    assert outcome.code == 3
+    assert "broken.png" in outcome.stderr
+    told = json.loads((tmp_path / "p.json").read_text())
+    assert [row["channel"] for row in told["channels"]] == [3, 5, 6]
+    for row in told["channels"]:
+        strengths = [patch["strength"] for patch in row["patches"]]
+        assert strengths == sorted(strengths, reverse=True)
+        assert len(strengths) == 4
+    arrays = np.load(tmp_path / "run" / "patches.npz")
+    assert arrays["pictures"].shape == arrays["reliefs"].shape
+    assert arrays["pictures"].shape[:2] == (3, 4)
+    assert np.ptp(images.read(tmp_path / "run" / "patches.png")) > 0
+    assert command(*line, "--out", "run").code == 3  # a second run makes nothing twice, and draws again
+
+
+@pytest.mark.parametrize("to", ["neighbors", "pca", "tsne"])
+def test_embed_a_folder(to, command, folder, tmp_path):
+    line = ("embed", folder, "--to", to, "--size", 64, "--out", "run", "--perplexity", 2, "--side", 3)
+    found = record(command(*line, "--json", "-"))
+    assert found["settings"]["layer"] == "fire9"
+    assert np.ptp(images.read(tmp_path / "run" / f"{to}.png")) > 0
+    arrays = np.load(tmp_path / "run" / f"{to}.npz")
+    assert arrays["index"].tolist() == list(range(6))
+    if to == "neighbors":
+        assert arrays["neighbors"][:, 0].tolist() == list(range(6))
+        assert found["neighbors"][0]["neighbors"][0] == found["neighbors"][0]["name"]
+    else:
+        assert arrays["places"].shape == (6, 2)
+
+
+def test_one_picture_is_a_data_set_too(command, photo, tmp_path):
+    assert (
+        command("patches", photo, "--layer", "fire3", "--channels", 3, "--size", 64, "--out", "a").code == 0
+    )
+    outcome = command("embed", photo, "--to", "tsne", "--size", 64, "--out", "b")
+    assert outcome.code == 2
+    assert "there are 1 points; expected at least 3" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            "saliency cat.png --method grad-cam --layer fire9 --channel 3",
+            ("--channel explains a neuron", "guided"),
+        ),
+        ("saliency cat.png --channel 3", ("--channel needs the --layer",)),
+        ("saliency cat.png --at 3,2", ("--at is a place of a neuron",)),
+        ("saliency cat.png --layer fire4 --channel 3 --at 3", ("--at is '3'", "such as 6,7")),
+        ("saliency cat.png --layer fire4 --channel 999 --size 64", ("no channel 999; it has 256",)),
+        ("saliency cat.png --layer fire4 --channel 3 --at 99,0 --size 64", ("no position 99,0",)),
+        ("saliency cat.png --layer logits --channel 3 --at 0,0 --size 64", ("has no positions",)),
+        ("saliency cat.png --layer fire44 --channel 3 --size 64", ("'fire44'", "fire4")),
+        ("saliency cat.png --top 2 --label 3", ("top is for the best classes",)),
+        ("saliency cat.png --top 1001 --size 64", ("top is 1001",)),
+        ("saliency cat.png --method occlusion --window 4 --stride 5 --size 64", ("stride is 5",)),
+        ("saliency cat.png --method occlusion --baseline gray", ("'gray'", "grey")),
+        ("saliency cat.png --samples 3", ("gradient takes no samples", "smoothgrad")),
+        ("evaluate cat.png --by insert", ("'insert'", "insertion")),
+        ("evaluate cat.png --by pointing", ("--mask is for --by pointing, which needs it",)),
+        ("patches cat.png --layer logits --size 64", ("has no positions",)),
+        ("patches cat.png --layer fire3 --channels a-b", ("--channels is 'a-b'",)),
+        ("patches cat.png --layer fire3 --channels 200 --size 64", ("no channel 200; it has 128",)),
+        ("patches nothing --layer fire3", ("nothing does not exist",)),
+        ("embed cat.png --to map", ("'map'", "pca")),
+        ("embed cat.png --metric l3", ("'l3'", "l2")),
+    ],
+)
+def test_bad_input_gives_one_line(line, words, command, photo):
+    outcome = command(*line.split())
+    assert outcome.code in (1, 2)
+    assert outcome.stderr.count("\n") == 1, outcome.stderr
+    for word in words:
+        assert word in outcome.stderr
