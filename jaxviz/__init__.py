@@ -18,6 +18,7 @@ from jaxviz import (
     preconditioners,
     priors,
     snapshots,
+    transforms,
 )
 from jaxviz.batching import batched, chunk_size
 from jaxviz.checkpoints import WeightsError
@@ -25,7 +26,17 @@ from jaxviz.networks import Network
 from jaxviz.optimization import Interrupted, Solution, minimize
 from jaxviz.problem import Problem, stack
 from jaxviz.sharding import mesh
-from jaxviz.techniques import attacks, embedding, evaluation, features, inversion, saliency, style, texture
+from jaxviz.techniques import (
+    attacks,
+    embedding,
+    evaluation,
+    features,
+    inversion,
+    saliency,
+    style,
+    texture,
+    visualization,
+)
 from jaxviz.zoo import initialize, load
 
 __version__ = "0.1.0"
@@ -63,4 +74,6 @@ __all__ = [
     "stack",
     "style",
     "texture",
+    "transforms",
+    "visualization",
 ]

@@ -16,7 +16,7 @@ from jaxviz import images, optimization, optimizers, samples, sharding
 
 STEPS = 3
 # How many images each is given: one or two for a device, the last device short of work.
-MAPPED = {"saliency": (5, 11), "fgsm": (11,), "features": (11,), "noise": (5, 11)}
+MAPPED = {"saliency": (11,), "fgsm": (11,), "features": (11,), "noise": (5, 11)}
 SOLVED = {"inversion": (11,), "texture": (11,), "style": (5,)}
 LABELS = np.arange(11) * 7
 

@@ -9,7 +9,17 @@ import typer
 
 import jaxviz
 from jaxviz.checkpoints import WeightsError
-from jaxviz.cli import analysis, demo, evaluating, exploring, listing, looking, synthesis, weights
+from jaxviz.cli import (
+    analysis,
+    demo,
+    evaluating,
+    exploring,
+    listing,
+    looking,
+    synthesis,
+    visualizing,
+    weights,
+)
 from jaxviz.cli.command import register
 from jaxviz.cli.session import Failure, Incomplete, Stopped
 from jaxviz.images import PictureError
@@ -30,6 +40,7 @@ for run in (
     analysis.features,
     exploring.patches,
     exploring.embed,
+    visualizing.visualize,
     synthesis.invert,
     synthesis.texture,
     synthesis.style,

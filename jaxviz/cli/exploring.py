@@ -11,6 +11,7 @@ from jaxviz._checks import known
 from jaxviz.cli import options, runs
 from jaxviz.cli.analysis import CLASSIFIER
 from jaxviz.cli.command import command
+from jaxviz.cli.methods import integers
 from jaxviz.cli.options import HOW, WHAT, option
 from jaxviz.cli.session import Session
 from jaxviz.drawing import grids, maps
@@ -40,7 +41,7 @@ def patches(
     size: options.Square = 224,
 ) -> None:
     """Find the parts of many pictures that excite channels most, and draw what of them does: RUN/patches.png."""
-    chosen = _integers(channels, "--channels")
+    chosen = integers(channels, "--channels")
     network = runs.network(session)
     runs.run(session, picture, lambda: jobs.strongest(network, layer, chosen, size=size))
     folder = session.given["out"] or Path(session.out.stem)
@@ -148,14 +149,3 @@ def embed(
     with images.atomically(folder / f"{to}.npz") as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
     session.written.append(folder / f"{to}.npz")
-
-
-def _integers(text: str, flag: str) -> list[int]:
-    """Returns numbers from a text such as "3,17" or "0-7"."""
-    found: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ValueError(f"{flag} is {text!r}; expected numbers such as 3,17,42 or 0-7")
-        found += range(int(first), int(last if dash else first) + 1)
-    return found

@@ -87,6 +87,17 @@ def position(text: str, flag: str) -> tuple[int, int]:
     return int(row), int(column)
 
 
+def integers(text: str, flag: str) -> list[int]:
+    """Returns numbers from a text such as "3,17" or "0-7"."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f"{flag} is {text!r}; expected numbers such as 3,17,42 or 0-7")
+        found += range(int(first), int(last if dash else first) + 1)
+    return found
+
+
 def class_index(network: Network, text: str, flag: str) -> int:
     """Returns the class that an option names, by index or by label."""
     count = class_count(network)

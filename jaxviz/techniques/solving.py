@@ -1,5 +1,6 @@
 """One picture's problem, or many stacked, handed to `minimize` with the steps and the optimizer of its method."""
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 import jax
 
 from jaxviz import snapshots
+from jaxviz._checks import random_key
 from jaxviz.memory import Plan, memory_needed, plan
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer
+from jaxviz.parameterizations import Pixels
 from jaxviz.problem import stack
 from jaxviz.techniques.registry import Method, Preset
 
@@ -129,13 +132,19 @@ def solve_many(
       method: One with a `problem` and a `schedule`.
       network: Φ.
       inputs: Of each picture what `problem` takes after the network.
-      options: Of each picture the keywords; those of the schedule must be the same for all.
+      options: Of each picture the keywords; those of the schedule, and `key`, must be the same for all.
       mesh: Devices to share the batch among, from `sharding.mesh`.
       on_chunk: As for `minimize`.
     """
     problem, z, axes, steps, optimizer = _batch(method, network, inputs, options)
-    more = {} if mesh is None else {"mesh": mesh}
-    return minimize(problem, z, steps=steps, optimizer=optimizer, batch_axes=axes, on_chunk=on_chunk, **more)
+    more: dict[str, Any] = {} if mesh is None else {"mesh": mesh}
+    if "key" in options[0]:
+        more["key"] = random_key(options[0]["key"])
+    found = minimize(problem, z, steps=steps, optimizer=optimizer, batch_axes=axes, on_chunk=on_chunk, **more)
+    if not isinstance(getattr(problem, "parameterization", Pixels()), Pixels):
+        shown = jax.vmap(lambda shape, z: shape.decode(z), in_axes=(axes.parameterization, 0))
+        found = dataclasses.replace(found, value=shown(problem.parameterization, found.value))
+    return found
 
 
 def memory_of_many(

@@ -177,3 +177,40 @@ def test_bad_input_gives_one_line(line, words, command, photo):
     assert outcome.stderr.count("\n") == 1, outcome.stderr
     for word in words:
         assert word in outcome.stderr
+
+
+def test_visualize_channels_and_classes(command, tmp_path):
+    line = ("visualize", "--layer", "relu1_2", "--channels", "3,9", "--size", 24, "--steps", 2)
+    found = record(command(*line, "--out", "a.npy", "--json", "-"))
+    assert found["targets"] == ["relu1_2 3", "relu1_2 9"]
+    assert np.shape(found["losses"]) == (2, 2)
+    assert np.load(tmp_path / "a.npy").shape == (2, 24, 24, 3)
+    assert command(*line).code == 0
+    assert images.read(tmp_path / "visualization.png").shape[1] > 2 * 112
+    classes = ("visualize", "--network", "squeezenet1_1", "--label", "goldfish", "--method", "class-model")
+    found = record(command(*classes, "--size", 48, "--steps", 2, "--json", "-", "--out", "b.png"))
+    assert found["targets"] == ["goldfish"]
+    assert images.read(tmp_path / "b.png").shape == (48, 48, 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("visualize", ("give --layer and --channels, or --label",)),
+        ("visualize --channels 3", ("--channels needs the --layer",)),
+        ("visualize --label 3", ("has no classifier", "squeezenet1_1")),
+        ("visualize --layer relu1_1 --channels 64", ("no channel 64; it has 64",)),
+        ("visualize --layer relu1_1 --channels 3 --at 999,0", ("no position 999,0",)),
+        ("visualize --layer relu9 --channels 3", ("'relu9'",)),
+        (
+            "visualize --layer relu1_1 --channels 3 --method class-model --still",
+            ("class-model takes no still",),
+        ),
+    ],
+)
+def test_bad_targets_of_visualize_give_one_line(line, words, command):
+    outcome = command(*line.split())
+    assert outcome.code == 2
+    assert outcome.stderr.count("\n") == 1, outcome.stderr
+    for word in words:
+        assert word in outcome.stderr

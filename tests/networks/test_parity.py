@@ -20,7 +20,8 @@ from jaxviz.networks.layers import POOLINGS, PRECISIONS
 GOLDEN = dict(np.load(Path(__file__).parents[1] / "golden" / "networks.npz"))
 LOGIT = 3
 QUICK = ("squeezenet1_0", "squeezenet1_1", "resnet18", "resnet50", "googlenet", "densenet121")
-LARGE = ("resnet50", "googlenet", "densenet121")
+SMALL = ("squeezenet1_1", "resnet18")
+"""Those of QUICK that float32 sees too."""
 SLOW = ("alexnet", "resnet34", "resnet101", *(f"vgg{d}{s}" for d in (11, 13, 16, 19) for s in ("", "_bn")))
 KINDS = {
     "kernel": "weight",
@@ -145,7 +146,7 @@ def cases(slow=SLOW):
     return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in (*QUICK, *SLOW)]
 
 
-@pytest.mark.parametrize("network", cases((*SLOW, *LARGE)))
+@pytest.mark.parametrize("network", cases([name for name in (*QUICK, *SLOW) if name not in SMALL]))
 def test_float32(network, folder):
     check_network(network, loaded(network, folder), 1e-5, check_float32_gradients)
 
@@ -211,7 +212,8 @@ def gradient_as_decided(model, picture, found, monkeypatch):
     return jax.jit(jax.grad(score))(picture, model, found)
 
 
-@pytest.mark.parametrize("network", cases((*SLOW, *LARGE)))
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [*QUICK, *SLOW])
 def test_float32_where_float64_has_decided(network, folder, monkeypatch):
     model, picture = loaded(network, folder), drawing.picture(network, 0)
     monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))

@@ -34,6 +34,16 @@ BOUNDED = [
     )
     if bound is not None
 ]
+DEAR = {"samples", "steps", "window"}
+"""Options of methods that take many evaluations: those of saliency all go through one helper."""
+
+
+def dear(family, name):
+    return (
+        family.name == "saliency" and bool(DEAR & set(family.methods[name].options)) and name != "smoothgrad"
+    )
+
+
 SMALL = {"steps": 2, "samples": 3}
 FIXED = {"colors", "start_center", "start_deviation", "histogram"} | {
     "content_reduction",
@@ -55,6 +65,8 @@ def inputs(family, picture):
     """What a method takes after the network, for one picture."""
     if family.name in ("saliency", "attacks"):
         return (picture, 285)
+    if family.name == "visualization":  # each picture is another channel's
+        return (jaxviz.objectives.unit("relu1_2", int(255 * float(picture[0, 0, 0])) % 64),)
     return (picture, [picture[::-1]]) if family.name == "style" else (picture,)
 
 
@@ -62,7 +74,8 @@ def options(family, name):
     """Options without which a method does not run, and those that make it short."""
     method = family.methods[name]
     needed = {option: said.usual for option, said in method.options.items() if said.usual is not None}
-    return needed | {k: v for k, v in SMALL.items() if k in method.signature}
+    small = SMALL | ({"size": 24} if family.name == "visualization" else {})
+    return needed | {k: v for k, v in small.items() if k in method.signature}
 
 
 @pytest.mark.parametrize(("family", "name"), METHODS)
@@ -111,7 +124,14 @@ def test_options_of_another_method_are_refused_and_whose_they_are_is_said():
     assert family.checked("ifgsm", {"steps": 3, "target": None}) == {"steps": 3}
 
 
-@pytest.mark.parametrize(("family", "name"), [case for case in METHODS if case.values[0].name != "features"])
+MANY = [
+    pytest.param(*case.values, id=case.id, marks=[pytest.mark.slow] * dear(*case.values))
+    for case in METHODS
+    if case.values[0].name != "features"
+]
+
+
+@pytest.mark.parametrize(("family", "name"), MANY)
 def test_many_at_once_are_as_one_by_one(family, name, pictures):
     method, network = family.methods[name], jaxviz.load(family.network)
     given = options(family, name)

@@ -1,0 +1,127 @@
+"""Feature visualization as of 2017: a spectrum of independent colors, seen through random changes."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from jaxviz import parameterizations, transforms
+from jaxviz._checks import number, random_key
+from jaxviz._typing import Array, Key, Number, Objective
+from jaxviz.networks import Network
+from jaxviz.optimization import Solution, minimize
+from jaxviz.optimizers import Optimizer, adam
+from jaxviz.problem import Problem
+from jaxviz.techniques.classes import scored
+
+SIZE, STEPS, RATE, DECAY, DEVIATION = 128, 512, 0.05, 1.0, 0.01
+
+
+def problem(
+    network: Network,
+    target: Number | Objective,
+    *,
+    size: int = SIZE,
+    decay: Number = DECAY,
+    still: bool = False,
+    key: Key | int = 0,
+) -> tuple[Problem, Array]:
+    r"""Returns what is minimized to excite a unit, and where it starts.
+
+    .. math:: \psi(z) = \sigma(C F^{-1}(z / |f|^\gamma)), \quad L = -S, \quad
+              t = \text{jitter} \circ \text{turn} \circ \text{scale} \circ \text{jitter} \circ \text{frame}
+
+    Args:
+      network: Φ; one with a classifier, unless `target` is an objective of other taps.
+      target: A class index, whose score is S, or an objective, whose negative is, such as `objectives.unit`.
+      size: Side of the picture, at least 1 pixel.
+      decay: γ, at least 0.
+      still: Whether the picture is seen as it is, not through t: frame of 12 pixels, jitter of 8 and 4, scales of
+        0.9 to 1.1, turns of -10 to 10 degrees.
+      key: Seeds the start. An integer is a seed.
+
+    Returns:
+      The problem and its start, the spectrum [2, size, size // 2 + 1, 3].
+
+    Raises:
+      ValueError: If a number or the class is out of range, or the network has no classifier.
+
+    References:
+      Olah, Mordvintsev, Schubert. Feature Visualization. Distill 2017.
+
+    Example:
+      >>> unit = jaxviz.objectives.unit("relu2_2", 3)
+      >>> problem, z = jaxviz.visualization.problem(jaxviz.load("vgg16"), unit, size=32)
+      >>> problem.parameterization.decode(z).shape
+      (32, 32, 3)
+    """
+    if isinstance(size, bool) or size != int(size) or size < 1:
+        raise ValueError(f"size is {size}; expected at least 1")
+    spectrum = parameterizations.fourier(int(size), int(size), decay=decay)
+    start = spectrum.init(random_key(key), DEVIATION)
+    objective = scored(network, target)
+    seen = None if still else robust()
+    return (
+        Problem(network, objective, parameterizations.decorrelated(spectrum), transform=seen),
+        start,
+    )
+
+
+def robust() -> transforms.Composed:
+    """Returns the random changes of the authors' library: frame, jitter, scale, turn, jitter."""
+    return transforms.compose(
+        transforms.padded(12),
+        transforms.jitter(8),
+        transforms.scale(0.9, 1.1),
+        transforms.rotate(-10, 10),
+        transforms.jitter(4),
+    )
+
+
+def schedule(start: Any, *, steps: int = STEPS, rate: Number = RATE) -> tuple[int, Optimizer]:
+    """Returns evaluations and Adam."""
+    return steps, adam(number(rate, "rate", 0))
+
+
+def visualize(
+    network: Network,
+    target: Number | Objective,
+    *,
+    steps: int = STEPS,
+    rate: Number = RATE,
+    key: Key | int = 0,
+    on_chunk: Callable[[Solution], None] | None = None,
+    **options: Any,
+) -> Solution:
+    """Returns a picture that excites a unit; the solution's `value` is the image, [size, size, 3], in (0, 1).
+
+    Args:
+      network: As for `problem`.
+      target: As for `problem`.
+      steps: Evaluations, at least 0.
+      rate: Adam's learning rate, at least 0.
+      key: Seeds start and transforms. An integer is a seed.
+      on_chunk: As for `minimize`; the values that it sees are spectra.
+      options: As for `problem`.
+
+    Raises:
+      KeyError, ValueError, Interrupted: As `problem` and `minimize` do.
+
+    References:
+      Olah, Mordvintsev, Schubert. Feature Visualization. Distill 2017.
+
+    Example:
+      >>> unit = jaxviz.objectives.unit("relu2_2", 3)
+      >>> jaxviz.visualization.visualize(jaxviz.load("vgg16"), unit, size=32, steps=1).value.shape
+      (32, 32, 3)
+    """
+    key = random_key(key)
+    posed, start = problem(network, target, key=key, **options)
+    evaluations, optimizer = schedule(start, steps=steps, rate=rate)
+    return shown(
+        posed, minimize(posed, start, key=key, steps=evaluations, optimizer=optimizer, on_chunk=on_chunk)
+    )
+
+
+def shown(posed: Problem, found: Solution) -> Solution:
+    """Returns a solution with the image in the place of its unknowns."""
+    return dataclasses.replace(found, value=posed.parameterization.decode(found.value))
