@@ -9,6 +9,7 @@ import numpy as np
 import jaxviz
 from jaxviz import cli, images, samples
 from jaxviz.drawing import grids as drawing
+from jaxviz.drawing import maps
 from jaxviz.techniques import FAMILIES, grids
 
 ROWS = {
@@ -23,8 +24,22 @@ LINES = {
     "filters": "filters --network squeezenet1_1",
     "activations": "activations {source}/saliency-input.png --layer fire4 --count 12",
     "inversions": "invert {source}/saliency-input.png --strip --size 160",
+    "visualization": "visualize --network squeezenet1_1 --label goldfish --label 285 --label volcano "
+    "--steps 200 --size 160",
+    "dream": "dream {source}/saliency-input.png --size 256 --steps 12",
     "textures": "texture {source}/texture-synthesis-input.png --strip --size 160 --exemplar-size 160",
 }
+MAPS = (
+    "gradient",
+    "smoothgrad",
+    "integrated-gradients",
+    "occlusion",
+    "guided",
+    "deconvnet",
+    "grad-cam",
+    "layercam",
+)
+CAT = 285
 CONTENTS = ("astronaut", "coffee", "rocket")
 STYLES = ("immunohistochemistry", "hubble_deep_field", "colorwheel")
 SIDE = 192
@@ -35,6 +50,25 @@ def side_by_side(pictures: list[np.ndarray]) -> np.ndarray:
     white = np.ones((pictures[0].shape[0], GAP, 3), np.float32)
     parts = [part for picture in pictures for part in (picture, white)]
     return np.concatenate(parts[:-1], axis=1)
+
+
+def attributions() -> np.ndarray:
+    """Returns one picture as several methods of saliency explain it."""
+    network, family = jaxviz.load("squeezenet1_1"), FAMILIES["saliency"]
+    photo = images.fit_square(samples.photograph("chelsea"), 224)
+    methods = [family.methods[name] for name in MAPS]
+    found = [np.asarray(method.function(network, photo, CAT)) for method in methods]
+    drawn = [maps.drawn(one, result=method.result) for one, method in zip(found, methods, strict=True)]
+    half = len(drawn) // 2
+    rows = [
+        drawing.grid(
+            np.stack(drawn[k : k + half])[None], [""], [method.title for method in methods[k : k + half]]
+        )
+        for k in (0, half)
+    ]
+    wide = max(row.shape[1] for row in rows)
+    filled = [np.pad(row, ((0, 0), (0, wide - row.shape[1]), (0, 0)), constant_values=1) for row in rows]
+    return np.concatenate(filled)
 
 
 def styles() -> np.ndarray:
@@ -61,6 +95,7 @@ def main() -> None:
         images.write(target / f"{name}.png", row)
     for name, line in LINES.items():
         cli.main([*line.format(source=source).split(), "--out", str(target / f"{name}.png")])
+    images.write(target / "attribution.png", attributions())
     images.write(target / "styles.png", styles())
 
 

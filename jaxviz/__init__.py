@@ -28,6 +28,7 @@ from jaxviz.problem import Problem, stack
 from jaxviz.sharding import mesh
 from jaxviz.techniques import (
     attacks,
+    dream,
     embedding,
     evaluation,
     features,
@@ -52,6 +53,7 @@ __all__ = [
     "chunk_size",
     "colors",
     "constraints",
+    "dream",
     "embedding",
     "evaluation",
     "features",

@@ -12,6 +12,7 @@ from jaxviz.checkpoints import WeightsError
 from jaxviz.cli import (
     analysis,
     demo,
+    dreaming,
     evaluating,
     exploring,
     listing,
@@ -41,6 +42,7 @@ for run in (
     exploring.patches,
     exploring.embed,
     visualizing.visualize,
+    dreaming.dream,
     synthesis.invert,
     synthesis.texture,
     synthesis.style,

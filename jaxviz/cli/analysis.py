@@ -41,6 +41,8 @@ def classify(session: Session, picture: options.Source, size: options.Square = 2
     if runs.is_many(session, picture):
         runs.classify(session, picture)
         return
+    if session.given["out"] is not None:
+        raise ValueError("--out is for many pictures; --json FILE keeps what one picture gave")
     pixels = square(session, picture)
     network = runs.network(session)
     classes = best_classes(network, session.timed(lambda: class_scores(network, pixels)))
@@ -80,28 +82,29 @@ def saliency(
     session.opens_pictures(session.out)
     pixels = square(session, picture)
     network = runs.network(session)
-    checked_top(network, top, chosen=label is not None or channel is not None)
-    scores = class_scores(network, pixels)
-    best = best_classes(network, scores, max(top, 5))
     unit = chosen_neuron(network, session.given)
-    values = choice.values(network)
+    values, settled = choice.values(network), {}
+    best: list[dict[str, Any]] = []
+    if unit is None or network.classes is not None or top > 1:
+        checked_top(network, top, chosen=label is not None or unit is not None)
+        scores = class_scores(network, pixels)
+        best = best_classes(network, scores, max(top, 5))
     if unit is not None:
         targets: Any = unit
         said = [f"neuron {channel} of {session.given['layer']}{'' if at is None else f' at {at}'}"]
+        settled = {"layer": session.given["layer"]}
     else:
         targets = [c["index"] for c in best[:top]]
         if label is not None:
             targets = [class_index(network, label, "--label")]
         said = [f"class {c}: {network.labels[c]}, score {scores[c]:.4g}" for c in targets]
         session.settle(label=targets[0] if top == 1 else targets)
-    settled = choice.settled(values)
-    if unit is not None:
-        settled.pop("layer", None)
-    session.settle(**settled)
+    session.settle(**choice.settled(values) | settled)
     found, told = session.timed(lambda: _explained(choice.method, network, pixels, targets, values))
     for line in said:
         session.say(line)
-    _record_classes(session, best)
+    if best:
+        _record_classes(session, best)
     session.record["details"] = {name: np.asarray(value).tolist() for name, value in told.items()}
     heat = np.asarray(found)
     if session.raw:
@@ -179,7 +182,8 @@ def attack(
         typer.echo(f"before\n{listing(before)}\nafter, as written\n{listing(after)}")
     exact = int(np.argmax(class_scores(network, attacked)))
     session.record["notes"] = session.record.get("notes", [])
-    for note in _notes(after[0]["index"], exact, leave, settled["target"], distance, settled["epsilon"]):
+    bound = settled.get("epsilon", np.inf)
+    for note in _notes(after[0]["index"], exact, leave, settled.get("target"), distance, bound):
         session.note(note)
     session.write(beside, maps.difference(pixels, written))
 

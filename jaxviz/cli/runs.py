@@ -163,6 +163,20 @@ def attack(session: Session, source: str, choice: Choice) -> None:
     run(session, source, make)
 
 
+def dream(session: Session, source: str, choice: Choice, guide: np.ndarray | None) -> None:
+    """Runs `jobs.dream`."""
+    given = session.given
+
+    def make() -> jobs.Task:
+        loaded = network(session)
+        values = _values(session, choice, loaded)
+        return jobs.dream(
+            loaded, method=choice.name, guide=guide, size=given["size"], save=given["save"], **values
+        )
+
+    run(session, source, make)
+
+
 def invert(session: Session, source: str, choice: Choice, load: Callable[[], Network]) -> None:
     """Runs `jobs.inversion`."""
     given = session.given

@@ -11,7 +11,7 @@ from jaxviz.jobs.patches import Patches, Strongest, cut_patches, read_features, 
 from jaxviz.jobs.run import Progress, Report, iterate, run
 from jaxviz.jobs.sizes import Longer, Square
 from jaxviz.jobs.sources import Item, Source, is_many, open_source
-from jaxviz.jobs.tasks import Result, Task, attack, classify, features, inversion, saliency, strongest
+from jaxviz.jobs.tasks import Result, Task, attack, classify, dream, features, inversion, saliency, strongest
 
 __all__ = [
     "Item",
@@ -28,6 +28,7 @@ __all__ = [
     "attack",
     "classify",
     "cut_patches",
+    "dream",
     "features",
     "inversion",
     "is_many",

@@ -5,6 +5,7 @@ with small names make them.
 """
 
 from jaxviz.objectives.classes import CrossEntropy, Logit, Margin, cross_entropy, logit, margin
+from jaxviz.objectives.energy import Energy, Resemble, energy, resemble
 from jaxviz.objectives.features import MatchFeatures, match_features
 from jaxviz.objectives.moments import Summary, gram_matrix, summarize
 from jaxviz.objectives.parts import Additive, Part
@@ -22,6 +23,7 @@ from jaxviz.objectives.units import Unit, unit
 __all__ = [
     "Additive",
     "CrossEntropy",
+    "Energy",
     "Logit",
     "Margin",
     "MatchFeatures",
@@ -29,10 +31,12 @@ __all__ = [
     "MatchMoments",
     "MatchPerceptual",
     "Part",
+    "Resemble",
     "Summary",
     "Unit",
     "WeightedSum",
     "cross_entropy",
+    "energy",
     "gram_matrix",
     "logit",
     "margin",
@@ -41,6 +45,7 @@ __all__ = [
     "match_gram",
     "match_moments",
     "match_perceptual",
+    "resemble",
     "summarize",
     "unit",
     "weighted_sum",

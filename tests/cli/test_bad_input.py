@@ -140,6 +140,7 @@ def test_bad_pictures(command, files, arguments, words):
         ("attack cat.png --epsilon small", ("--epsilon is 'small'", "8/255")),
         ("attack cat.png --epsilon 1/0", ("--epsilon is '1/0'", "8/255")),
         ("attack cat.png --method pgd", ("'pgd'", "fgsm")),
+        ("classify cat.png --out a.png", ("--out is for many pictures", "--json FILE")),
         ("saliency cat.png --method smooth", ("'smooth'", "gradient")),
         ("saliency cat.png --out a.gif", ("a.gif cannot be written as", ".png", ".npz")),
         ("attack cat.png --out attacked", ("attacked cannot be written as", ".png")),

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from jaxviz import images, saliency
+from jaxviz import dream, images, saliency
 from jaxviz.techniques.classes import neuron
 
 
@@ -36,6 +36,16 @@ def test_a_neuron_is_explained(command, photo, squeezenet, tmp_path):
         "channel": 5,
         "at": "3,2",
     }
+
+
+def test_a_neuron_needs_no_classifier(command, photo, folder, tmp_path):
+    line = ("--network", "vgg16", "--size", 48, "--method", "guided", "--layer", "relu3_1", "--channel", 5)
+    found = record(command("saliency", photo, *line, "--out", "a.png", "--json", "-"))
+    assert "scores" not in found
+    assert command("saliency", folder, *line, "--out", "run").code == 0
+    rows = pyarrow.parquet.read_table(tmp_path / "run" / "results-00000.parquet").to_pylist()
+    assert set(rows[0]) == {"index", "name", "label", "failure"}
+    assert command("saliency", photo, *line, "--top", 2).code == 2
 
 
 def test_the_best_classes_are_explained_at_once(command, photo, squeezenet, tmp_path):
@@ -214,3 +224,25 @@ def test_bad_targets_of_visualize_give_one_line(line, words, command):
     assert outcome.stderr.count("\n") == 1, outcome.stderr
     for word in words:
         assert word in outcome.stderr
+
+
+def test_dreams_of_a_folder(command, folder, tmp_path, vgg16):
+    line = ("dream", folder, "--layer", "relu2_2", "--octaves", 1, "--steps", 1, "--size", 64)
+    assert command(*line, "--save", "both", "--out", "run").code == 0
+    arrays = np.load(tmp_path / "run" / "arrays-00000.npz")
+    pixels = images.read(folder / "astronaut.png")
+    expected = dream.dream(vgg16, pixels, layers={"relu2_2": 1.0}, octaves=1, steps=1)
+    np.testing.assert_allclose(arrays["dream"][0], expected, atol=1e-5)
+    assert len(list((tmp_path / "run" / "pictures").iterdir())) == 6
+
+
+def test_dream(command, photo, tmp_path):
+    line = ("dream", photo, "--layer", "relu2_2", "--octaves", 2, "--steps", 2, "--size", 48)
+    found = record(command(*line, "--json", "-", "--seed", 4))
+    assert found["settings"]["layers"] == {"relu2_2": 1.0}
+    assert found["settings"]["key"] == 4
+    assert images.read(tmp_path / "dream.png").shape == (48, 48, 3)
+    assert command(*line, "--guide", photo, "--out", "guided.npy").code == 0
+    outcome = command("dream", photo, "--layer", "relu9")
+    assert (outcome.code, outcome.stderr.count("\n")) == (2, 1)
+    assert "no layer of vgg16 is named 'relu9'" in outcome.stderr

@@ -74,7 +74,10 @@ def options(family, name):
     """Options without which a method does not run, and those that make it short."""
     method = family.methods[name]
     needed = {option: said.usual for option, said in method.options.items() if said.usual is not None}
-    small = SMALL | ({"size": 24} if family.name == "visualization" else {})
+    small = SMALL | {
+        "visualization": {"size": 24},
+        "dream": {"octaves": 1, "layers": {"relu1_2": 1.0}},
+    }.get(family.name, {})
     return needed | {k: v for k, v in small.items() if k in method.signature}
 
 

@@ -7,6 +7,7 @@ A task's compiled programs take the network and all numbers as arguments, and se
 from jaxviz.jobs.tasks.attack import attack
 from jaxviz.jobs.tasks.base import Mapped, Result, Task
 from jaxviz.jobs.tasks.classes import classify
+from jaxviz.jobs.tasks.dream import dream
 from jaxviz.jobs.tasks.features import features
 from jaxviz.jobs.tasks.inversion import inversion
 from jaxviz.jobs.tasks.saliency import saliency
@@ -18,6 +19,7 @@ __all__ = [
     "Task",
     "attack",
     "classify",
+    "dream",
     "features",
     "inversion",
     "saliency",

@@ -34,7 +34,7 @@ def saliency(
     """Returns the task of drawing which pixels a class's score, or a neuron, depends on.
 
     Args:
-      network: One with a classifier.
+      network: One with a classifier, unless a neuron is explained.
       method: Of `FAMILIES["saliency"]`.
       label: The class; None for each picture's best.
       top: Explain so many of each picture's best classes, at least 1; maps then have a leading axis.
@@ -49,7 +49,8 @@ def saliency(
         `label` or a `neuron`, or the network has no classifier.
     """
     family = FAMILIES["saliency"]
-    checked_top(network, top, chosen=label is not None or neuron is not None)
+    if neuron is None or top != 1:
+        checked_top(network, top, chosen=label is not None or neuron is not None)
     fixed, numbers = split(family, method, options)
     checked_save(save)
     function = _explained(method, fixed, top)
@@ -67,8 +68,9 @@ def saliency(
         scores, target, values, more = found
         if not (np.isfinite(scores).all() and np.isfinite(values).all()):
             return "the scores or the map are NaN or infinite"
-        targets = None if neuron is not None else target.tolist()
-        row = classes(network, scores) | {"target": targets} | {k: more[k].tolist() for k in scalars}
+        row = {k: more[k].tolist() for k in scalars}
+        if network.classes is not None:
+            row |= classes(network, scores) | {"target": None if neuron is not None else target.tolist()}
         under = pixels if overlay else None
         drawn = {}
         for k, one in enumerate(values if top > 1 else [values]):
@@ -86,12 +88,13 @@ def saliency(
     settings = described("saliency", network, sizing, **chosen)
     settings["options"] = family.checked(method, options)
     plural = "s" if top > 1 else ""
+    columns = {} if network.classes is None else {**CLASSES, "target": f"integer{plural}"}
     return Mapped(
         network,
         function,
         told,
         sizing,
-        {**CLASSES, "target": f"integer{plural}", **dict.fromkeys(scalars, f"number{plural}")},
+        columns | dict.fromkeys(scalars, f"number{plural}"),
         settings,
         numbers | {_UNIT: neuron},
         lambda item: -1 if label is None else label,
@@ -108,7 +111,7 @@ def _explained(method: str, fixed: tuple, top: int) -> Callable[..., Any]:
     def function(network: Network, image: Any, choice: Any, numbers: Any) -> Any:
         numbers = dict(numbers)
         unit = numbers.pop(_UNIT)
-        scores = logits(network, image, choice, numbers)
+        scores = jnp.zeros(1) if network.classes is None else logits(network, image, choice, numbers)
         target = jnp.where(choice < 0, jnp.argmax(scores), choice)
 
         def explain(target: Any) -> Any:

@@ -1,0 +1,164 @@
+"""DeepDream, from a picture to a picture."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxviz import constraints, transforms
+from jaxviz._checks import image as checked_image
+from jaxviz._checks import number, random_key
+from jaxviz._typing import AnyImage, Array, Image, Key, Number, Objective
+from jaxviz.networks import Network
+from jaxviz.objectives import energy, resemble
+from jaxviz.optimization import advance, init
+from jaxviz.optimizers import from_optax
+from jaxviz.problem import Problem
+from jaxviz.techniques.layers import layer_weights
+
+LAYERS = {"relu4_3": 1.0}
+GOOGLE = {"inception_4c": 1.0}
+OCTAVES, RATIO, STEPS, RATE, JITTER = 4, 1.4, 10, 0.01, 16
+
+
+def dream(
+    network: Network,
+    image: Image,
+    *,
+    layers: Mapping[str, Number] | None = None,
+    guide: AnyImage | None = None,
+    octaves: int = OCTAVES,
+    ratio: Number = RATIO,
+    steps: int = STEPS,
+    rate: Number = RATE,
+    jitter: int = JITTER,
+    key: Key | int = 0,
+) -> Image:
+    r"""Returns a picture in which a layer sees more of what it has seen a little of.
+
+    From the coarsest of `octaves` sizes to the image's own, each by `ratio` larger: what the steps have added so
+    far, the detail, is enlarged and put on the image at this size, and `steps` steps are made,
+
+    .. math:: x \leftarrow P_{[0, 1]} \left( x + \alpha \, \frac{g}{\mathrm{mean} |g|} \right), \quad
+              g = \frac{\partial}{\partial x} \frac{1}{2} \sum_l w_l \, \mathrm{mean}(\phi_l(t(x))^2)
+
+    with t a random shift around the borders. One program for all sizes; for a batch, `jax.vmap`.
+
+    Args:
+      network: Φ.
+      image: x, RGB, float32, [h, w, 3], in [0, 1].
+      layers: w per layer; None for VGG-16's `relu4_3`.
+      guide: A picture of any size, whose nearest features are made more instead of those that are there.
+      octaves: Sizes, at least 1.
+      ratio: Factor from one to the next, 1.01 to 10.
+      steps: Of each size, at least 0.
+      rate: α, the mean change of a value, in [0, 1].
+      jitter: The longest shift in pixels, at least 0.
+      key: Seeds the shifts. An integer is a seed.
+
+    Returns:
+      [h, w, 3], in [0, 1].
+
+    Raises:
+      KeyError: If a layer does not exist.
+      ValueError: If a picture is not one, a number is out of range, or the image is too small for so many sizes.
+
+    References:
+      Mordvintsev, Olah, Tyka. Inceptionism: Going Deeper into Neural Networks. Google Research 2015, and their
+      notebook.
+
+    Example:
+      >>> network, image = jaxviz.load("vgg16"), jnp.full((48, 64, 3), 0.5)
+      >>> jaxviz.dream.dream(network, image, layers={"relu2_2": 1}, octaves=2, steps=1).shape
+      (48, 64, 3)
+    """
+    image = checked_image(image)
+    weights = layer_weights(network, layers, LAYERS)
+    for name, value, least in (("octaves", octaves, 1), ("steps", steps, 0), ("jitter", jitter, 0)):
+        if isinstance(value, bool) or value != int(value) or value < least:
+            raise ValueError(f"{name} is {value}; expected at least {least}")
+    factor = float(number(ratio, "ratio", 1.01, 10))
+    sizes = [
+        tuple(max(1, round(side / factor**k)) for side in image.shape[:2]) for k in range(octaves - 1, -1, -1)
+    ]
+    smallest = jax.ShapeDtypeStruct((*sizes[0], 3), jnp.float32)
+    jax.eval_shape(lambda x: network.features(x, list(weights)), smallest)  # tells where there is no room
+    objective: Objective = energy(weights)
+    if guide is not None:
+        seen = network.features(checked_image(guide, "guide"), list(weights))
+        objective = resemble(seen, weights)
+    problem = Problem(
+        network,
+        objective,
+        transform=transforms.roll(jitter) if jitter else None,
+        constraint=constraints.box(),
+    )
+    ascent = from_optax(mean_ascent, learning_rate=number(rate, "rate", 0, 1))
+    return _dreamt(problem, image, ascent, random_key(key), tuple(sizes), jnp.int32(steps))
+
+
+def google(
+    network: Network,
+    image: Image,
+    *,
+    layers: Mapping[str, Number] | None = None,
+    guide: AnyImage | None = None,
+    octaves: int = 4,
+    ratio: Number = 1.4,
+    steps: int = 10,
+    rate: Number = 1.5 / 255,
+    jitter: int = 32,
+    key: Key | int = 0,
+) -> Image:
+    """Returns `dream` with the numbers of the authors' notebook, which are for GoogLeNet's `inception_4c`.
+
+    Args:
+      network: GoogLeNet, `load("googlenet")`, or any with `layers`.
+      image: As for `dream`.
+      layers: w per layer; None for `inception_4c`, or `relu4_3` where a network has no such layer.
+      guide: As for `dream`.
+      octaves: As for `dream`.
+      ratio: As for `dream`.
+      steps: As for `dream`.
+      rate: As for `dream`; 1.5 of 255 levels.
+      jitter: As for `dream`.
+      key: As for `dream`.
+
+    Raises:
+      KeyError, ValueError: As for `dream`.
+
+    References:
+      Mordvintsev, Olah, Tyka. DeepDream's notebook, 2015.
+
+    Example:
+      >>> network, image = jaxviz.load("vgg16"), jnp.full((48, 64, 3), 0.5)
+      >>> jaxviz.dream.google(network, image, layers={"relu2_2": 1}, octaves=2, steps=1).shape
+      (48, 64, 3)
+    """
+    usual = GOOGLE if set(GOOGLE) <= set(network.layers) else LAYERS
+    options: dict[str, Any] = {"octaves": octaves, "ratio": ratio, "steps": steps, "jitter": jitter}
+    return dream(network, image, layers=layers or usual, guide=guide, rate=rate, key=key, **options)
+
+
+def mean_ascent(learning_rate: Array) -> optax.GradientTransformation:
+    """Returns steps against the gradient whose values are of one size in the mean."""
+
+    def update(gradient: Any, state: Any, z: Any = None) -> Any:
+        size = jnp.abs(gradient).mean()
+        return -learning_rate * gradient / jnp.where(size > 0, size, 1), state
+
+    return optax.GradientTransformation(lambda z: (), update)
+
+
+@functools.partial(jax.jit, static_argnames="sizes")
+def _dreamt(problem: Problem, image: Image, ascent: Any, key: Key, sizes: tuple, steps: Array) -> Image:
+    detail = jnp.zeros((*sizes[0], 3), image.dtype)
+    for k, size in enumerate(sizes):
+        base = jax.image.resize(image, (*size, 3), "bilinear", antialias=True)
+        start = base + jax.image.resize(detail, base.shape, "bilinear", antialias=False)
+        state = advance(problem, init(problem, start, ascent, jax.random.fold_in(key, k)), steps)
+        detail = state.z - base
+    return state.z
