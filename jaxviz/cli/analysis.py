@@ -14,7 +14,7 @@ from jaxviz.cli.classes import best_classes, class_scores, listing
 from jaxviz.cli.command import command
 from jaxviz.cli.methods import Choice, chosen_neuron, class_index
 from jaxviz.cli.options import OUTPUT, option
-from jaxviz.cli.session import Session
+from jaxviz.cli.session import Failure, Session
 from jaxviz.drawing import grids, maps
 from jaxviz.networks import Network
 from jaxviz.objectives import Unit
@@ -107,6 +107,8 @@ def saliency(
         _record_classes(session, best)
     session.record["details"] = {name: np.asarray(value).tolist() for name, value in told.items()}
     heat = np.asarray(found)
+    if not np.isfinite(heat).all():
+        raise Failure("the map holds NaN or infinite values; take other weights")
     if session.raw:
         session.write(session.out, heat)
         return

@@ -9,7 +9,7 @@ from jaxviz.cli import options, runs
 from jaxviz.cli.analysis import chosen_method
 from jaxviz.cli.command import command
 from jaxviz.cli.options import WHAT, option
-from jaxviz.cli.session import Session
+from jaxviz.cli.session import Failure, Session
 from jaxviz.cli.synthesis.common import longer
 from jaxviz.techniques import FAMILIES
 
@@ -42,5 +42,7 @@ def dream(
     network = runs.network(session)
     values = choice.values(network)
     found = session.timed(lambda: choice.method.function(network, pixels, guide=other, **values))
+    if not np.isfinite(np.asarray(found)).all():
+        raise Failure("the picture holds NaN or infinite values; take other weights")
     session.settle(**choice.settled(values))
     session.write(session.out, np.asarray(found))

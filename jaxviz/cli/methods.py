@@ -3,12 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from jaxviz import images, jobs
 from jaxviz._checks import known, nearest
 from jaxviz.cli import options
+from jaxviz.jobs.reading import Reader
 from jaxviz.networks import Network
 from jaxviz.objectives import Unit
 from jaxviz.techniques import Family, Preset
 from jaxviz.techniques.classes import class_count, neuron
+
+MOST = 64
+"""Pictures of a source that a method compares with."""
 
 
 class Choice:
@@ -56,13 +63,30 @@ class Choice:
         """Returns the options that were given, as the method takes them: classes by their index."""
         found = {}
         for name, value in self._values.items():
-            is_class = self.method.options[name].kind == "class"
-            found[name] = class_index(network, value, self._flags[name]) if is_class else value
+            kind = self.method.options[name].kind
+            if kind == "class":
+                value = class_index(network, value, self._flags[name])
+            elif kind == "pictures":
+                value = pictures(value, self.given["size"], self.given["max_pixels"])
+            found[name] = value
         return found
 
     def settled(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what the method's options came to be, defaults included."""
-        return {name: values.get(name, self.method.default(name)) for name in self.method.options}
+        """Returns what the method's options came to be, defaults included; pictures by where they come from."""
+        found = {name: values.get(name, self.method.default(name)) for name in self.method.options}
+        named = {k: self._values.get(k) for k, said in self.method.options.items() if said.kind == "pictures"}
+        return found | named
+
+
+def pictures(source: str, size: int, max_pixels: int) -> np.ndarray:
+    """Returns the first pictures of a source, cut to squares, [n, size, size, 3]."""
+    found = jobs.open_source(source)
+    reader = Reader(found, jobs.Square(size), max_pixels)
+    loaded = [reader(index) for index in range(min(len(found), MOST))]
+    kept = [images.to_floats(one.pixels) for one in loaded if one.pixels is not None]
+    if not kept:
+        raise images.PictureError(f"{source} has no picture that can be read ({loaded[0].failure})")
+    return np.stack(kept)
 
 
 def chosen_neuron(network: Network, given: Mapping[str, Any]) -> Unit | None:

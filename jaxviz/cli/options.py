@@ -251,7 +251,7 @@ def of_methods(family: Family) -> list[Parameter]:
             flag = flag_of(name, said)
             text = _described(name, said, method, list(takers), family)
             limits = {} if said.kind == "fraction" else {"min": said.low, "max": said.high}
-            panel = WHAT if said.kind in ("class", "layer", "layers") else HOW
+            panel = WHAT if said.kind in ("class", "layer", "layers", "pictures") else HOW
             made.append(
                 parameter(
                     parsed_name(flag),
@@ -282,6 +282,7 @@ TYPES: dict[str, Any] = {
     "layer": str | None,
     "layers": list[str] | None,
     "choice": str | None,
+    "pictures": str | None,
 }
 """Kind of an option → what a command takes for it. Other kinds need more of the command, which has them itself."""
 

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
-from scipy import stats
 
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import random_key
@@ -247,6 +246,8 @@ def sanity(
       >>> found.layers[:2], found.maps.shape
       (('conv10', 'fire9/expand3x3'), (27, 64, 64))
     """
+    from scipy import stats  # a second of importing, for this alone
+
     maps, layers = [np.asarray(explain(network))], []
     for layer, without in forgetting(network, random_key(key)):
         layers.append(layer)

@@ -24,8 +24,10 @@ KINDS = (
     "choice",
     "size",
     "start",
+    "pictures",
 )
-"""What an option may be: "fraction" can be written 8/255, "class" is an index or a label, "layers" have weights."""
+"""What an option may be: "fraction" can be written 8/255, "class" is an index or a label, "layers" have weights,
+"pictures" are many of the picture's size, [n, h, w, 3]."""
 RESULTS = ("map", "relief", "image", "kernels", "activations", "field")
 """What a result is: a "map" is drawn by the size of its values, a "relief" [h, w, 3] in colors around grey."""
 
@@ -198,7 +200,7 @@ class Family:
         """
         chosen, found = self.method(method), {}
         for option, value in given.items():
-            if value is None or value is False or value == []:
+            if value is None or value is False or (isinstance(value, list) and not value):
                 continue
             if option not in chosen.options:
                 owners = [name for name, other in self.methods.items() if option in other.options]

@@ -13,7 +13,7 @@ from PIL import Image
 
 import jaxviz
 from jaxviz.checkpoints import store
-from jaxviz.cli.classes import top
+from jaxviz.cli.classes import best_classes
 from jaxviz.cli.session import Failure
 from jaxviz.networks.preprocessing import CAFFE
 
@@ -141,7 +141,7 @@ def test_bad_pictures(command, files, arguments, words):
         ("attack cat.png --epsilon 1/0", ("--epsilon is '1/0'", "8/255")),
         ("attack cat.png --method pgd", ("'pgd'", "fgsm")),
         ("classify cat.png --out a.png", ("--out is for many pictures", "--json FILE")),
-        ("saliency cat.png --method smooth", ("'smooth'", "gradient")),
+        ("saliency cat.png --method smooth", ("'smooth'", "nearest: smoothgrad")),
         ("saliency cat.png --out a.gif", ("a.gif cannot be written as", ".png", ".npz")),
         ("attack cat.png --out attacked", ("attacked cannot be written as", ".png")),
         ("invert cat.png --plot loss.pdf", ("loss.pdf cannot be written as", ".png")),
@@ -299,7 +299,7 @@ def test_result_that_is_not_finite(command, files, vgg16):
     line = "invert cat.png --size 32 --steps 3 --layer relu1_1 --weights large"
     refused(command, files, line, 1, "the loss became NaN or infinite", "other weights")
     with pytest.raises(Failure, match="scores are NaN or infinite; take other weights"):
-        top(vgg16, np.array([1.0, np.nan]))
+        best_classes(vgg16, np.array([1.0, np.nan]))
 
 
 def test_unexpected_errors_are_one_line_too(command, files, monkeypatch):

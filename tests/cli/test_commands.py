@@ -222,6 +222,7 @@ def test_textures_are_mixed_and_can_be_tiled(command, photo, tmp_path, picture):
     assert images.read(tmp_path / "texture.png").shape == (32, 48, 3)
 
 
+@pytest.mark.slow
 def test_texture_by_scales(command, photo, tmp_path):
     options = ("--size", "48", "--exemplar-size", 48, "--up-to", "pool1", "--pyramid", 24, "--steps", 2)
     assert command("texture", photo, *options, "--json", "a.json").code == 0

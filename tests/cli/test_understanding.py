@@ -72,6 +72,29 @@ def test_details_are_told_and_drawn(command, photo, tmp_path):
     assert found["settings"]["key"] == 5
 
 
+def test_expected_gradients_compare_with_pictures(command, photo, folder, squeezenet, tmp_path):
+    line = ("saliency", photo, "--size", 48, "--method", "expected-gradients", "--samples", 3)
+    found = record(command(*line, "--references", folder, "--out", "a.npy", "--json", "-"))
+    assert found["settings"]["references"] == str(folder)
+    paths = sorted(folder.iterdir())
+    references = np.stack([images.fit_square(images.read(path), 48) for path in paths])
+    expected = saliency.expected_gradients(
+        squeezenet,
+        images.fit_square(images.read(photo), 48),
+        found["settings"]["label"],
+        references=references,
+        samples=3,
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "a.npy"), expected, atol=1e-5)
+    run = ("saliency", folder, *line[2:], "--references", folder, "--out", "run")
+    assert command(*run).code == 0
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert len(manifest["settings"]["options"]["references"]) == 64
+    outcome = command(*line, "--references", "nowhere")
+    assert (outcome.code, outcome.stderr.count("\n")) == (1, 1)
+    assert "nowhere does not exist" in outcome.stderr
+
+
 def test_many_pictures_have_details_and_targets_in_their_rows(command, folder, tmp_path):
     line = ("saliency", folder, "--size", 64, "--save", "both")
     method = ("--method", "integrated-gradients", "--steps", 2)
@@ -227,7 +250,7 @@ def test_bad_targets_of_visualize_give_one_line(line, words, command):
 
 
 def test_dreams_of_a_folder(command, folder, tmp_path, vgg16):
-    line = ("dream", folder, "--layer", "relu2_2", "--octaves", 1, "--steps", 1, "--size", 64)
+    line = ("dream", folder, "--layer", "relu2_2", "--octaves", 1, "--steps", 1, "--size", 64, "--ratio", 2)
     assert command(*line, "--save", "both", "--out", "run").code == 0
     arrays = np.load(tmp_path / "run" / "arrays-00000.npz")
     pixels = images.read(folder / "astronaut.png")

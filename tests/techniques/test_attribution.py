@@ -83,7 +83,13 @@ def test_twenty_pictures_as_captum(name, every, squeezenet):
     assert correlation.min() >= 0.999
 
 
-@pytest.mark.parametrize(("name", "every"), CASES)
+STRICT = [
+    pytest.param(*case.values, id=case.id, marks=[pytest.mark.slow] * (case.values[0] in DEAR))
+    for case in CASES
+]
+
+
+@pytest.mark.parametrize(("name", "every"), STRICT)
 def test_twenty_pictures_as_captum_in_float64(name, every, squeezenet, monkeypatch):
     monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))
     with jax.enable_x64(True):

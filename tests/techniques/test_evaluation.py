@@ -87,8 +87,6 @@ def test_a_map_of_edges_passes_for_sane_and_one_of_the_network_does_not(squeezen
     found = evaluation.sanity(squeezenet, lambda network: saliency.gradient(network, image, LABEL))
     assert len(found.layers) == len(found.similarities) == len(found.maps) - 1
     assert found.similarities[-1] < 0.8
-    again = evaluation.sanity(squeezenet, lambda network: saliency.gradient(network, image, LABEL), key=0)
-    np.testing.assert_array_equal(found.maps, again.maps)
 
 
 @pytest.mark.parametrize(

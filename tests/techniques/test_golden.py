@@ -109,6 +109,7 @@ def test_class_of_photographs(picture, label, squeezenet):
     assert squeezenet.labels[winner] == label
 
 
+@pytest.mark.slow  # test_attribution.py sees twenty pictures
 @pytest.mark.parametrize("picture", INPUTS)
 def test_saliency(picture, squeezenet):
     key = f"saliency/{picture}"
@@ -123,6 +124,7 @@ def score_gradient(image, network, label):
     return jax.grad(lambda x: network.features(x)["logits"][label])(image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("picture", ["chelsea", "coffee"])
 def test_saliency_in_float64(picture, squeezenet, float64):
     key = f"saliency/{picture}_noisy"

@@ -90,7 +90,13 @@ def test_starts(vgg16, content, paintings):
     assert float(noise.std((0, 1)).max()) < 1e-4
 
 
-@pytest.mark.parametrize("kind", colors.KEEP)
+QUICK = ("luminance", "sqrt")
+"""The others differ in `jaxviz.colors` alone, which has tests of its own."""
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in QUICK)) for kind in colors.KEEP]
+)
 def test_colors_of_the_content_are_kept(kind, vgg16, content, paintings):
     plain = style.transfer(vgg16, content, paintings[1:], style_weight=10, steps=10, **LAYERS).value
     kept = style.transfer(
@@ -115,6 +121,7 @@ def test_a_histogram_is_the_styles(vgg16, content, paintings):
         style.transfer(vgg16, content, paintings, histogram=True, keep_colors="lab")
 
 
+@pytest.mark.slow  # test_texture.py grows by scales too
 def test_scales_end_at_the_content_and_take_masks_along(vgg16, content, paintings):
     mask = np.ones(content.shape[:2], np.float32)
     found = style.transfer(

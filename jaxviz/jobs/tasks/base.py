@@ -1,6 +1,7 @@
 """What a task is, and the form that most have: a function of one picture, over many."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -124,11 +125,21 @@ def split(family: Family, method: str, options: Mapping[str, Any]) -> tuple[tupl
     """Returns a method's options as those that choose code, hashable, and the numbers that may vary."""
     chosen = family.checked(method, options)
     declared = family.method(method).options
-    varies = ("number", "fraction", "class")
+    varies = ("number", "fraction", "class", "pictures")
     numbers = {k: v for k, v in chosen.items() if declared[k].kind in varies}
     kinds = {k: np.int32 if declared[k].kind == "class" else np.float32 for k in numbers}
     fixed = tuple(sorted((k, v) for k, v in chosen.items() if k not in numbers))
     return fixed, {k: kinds[k](v) for k, v in numbers.items()}
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options for the manifest: arrays by their hash."""
+    return {k: sha256(v) if getattr(v, "ndim", 0) else v for k, v in options.items()}
+
+
+def sha256(values: Any) -> str:
+    """Returns the hash of an array of numbers."""
+    return hashlib.sha256(np.ascontiguousarray(values, np.float32).data).hexdigest()
 
 
 def checked_save(save: str) -> str:

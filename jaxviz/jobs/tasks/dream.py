@@ -1,7 +1,6 @@
 """Dreams of every picture."""
 
 import functools
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from jaxviz._typing import AnyImage, Number
 from jaxviz.jobs.sizes import Longer
 from jaxviz.jobs.sources import Item
-from jaxviz.jobs.tasks.base import Mapped, Result, Task, checked_save, described, split
+from jaxviz.jobs.tasks.base import Mapped, Result, Task, checked_save, described, sha256, split
 from jaxviz.networks import Network
 from jaxviz.techniques import FAMILIES
 from jaxviz.techniques.layers import layer_weights
@@ -42,6 +41,11 @@ def dream(
     """
     family = FAMILIES["dream"]
     fixed, numbers = split(family, method, options)
+    if "ratio" in numbers:  # it decides shapes
+        fixed, numbers = (
+            (*fixed, ("ratio", float(numbers["ratio"]))),
+            {k: v for k, v in numbers.items() if k != "ratio"},
+        )
     checked_save(save)
     if layers is not None:
         layer_weights(network, layers, {})
@@ -54,7 +58,7 @@ def dream(
         return Result({}, {} if save == "pictures" else {"dream": found}, drawn)
 
     sizing = Longer(size)
-    seen = None if guide is None else hashlib.sha256(np.ascontiguousarray(guide, np.float32).data).hexdigest()
+    seen = None if guide is None else sha256(guide)
     settings = described("dream", network, sizing, method=method, save=save, guide_sha256=seen)
     settings["options"] = family.checked(method, options)
     settings["layers"] = None if layers is None else {name: float(weight) for name, weight in layers.items()}

@@ -11,7 +11,7 @@ import numpy as np
 from jaxviz.drawing import maps
 from jaxviz.jobs.sizes import Square
 from jaxviz.jobs.sources import Item
-from jaxviz.jobs.tasks.base import Mapped, Result, Task, checked_save, described, split
+from jaxviz.jobs.tasks.base import Mapped, Result, Task, checked_save, described, plain, split
 from jaxviz.jobs.tasks.classes import CLASSES, classes, logits
 from jaxviz.networks import Network
 from jaxviz.objectives import Unit
@@ -86,7 +86,7 @@ def saliency(
         at = None if neuron.at is None else np.asarray(neuron.at).tolist()
         chosen["neuron"] = {"layer": neuron.layer, "channel": int(neuron.channel), "at": at}
     settings = described("saliency", network, sizing, **chosen)
-    settings["options"] = family.checked(method, options)
+    settings["options"] = plain(family.checked(method, options))
     plural = "s" if top > 1 else ""
     columns = {} if network.classes is None else {**CLASSES, "target": f"integer{plural}"}
     return Mapped(

@@ -31,7 +31,7 @@ def dream(
     layers: Mapping[str, Number] | None = None,
     guide: AnyImage | None = None,
     octaves: int = OCTAVES,
-    ratio: Number = RATIO,
+    ratio: float | int = RATIO,
     steps: int = STEPS,
     rate: Number = RATE,
     jitter: int = JITTER,
@@ -80,7 +80,8 @@ def dream(
     for name, value, least in (("octaves", octaves, 1), ("steps", steps, 0), ("jitter", jitter, 0)):
         if isinstance(value, bool) or value != int(value) or value < least:
             raise ValueError(f"{name} is {value}; expected at least {least}")
-    factor = float(number(ratio, "ratio", 1.01, 10))
+    number(ratio, "ratio", 1.01, 10)
+    factor = float(ratio)  # it decides shapes
     sizes = [
         tuple(max(1, round(side / factor**k)) for side in image.shape[:2]) for k in range(octaves - 1, -1, -1)
     ]
@@ -107,7 +108,7 @@ def google(
     layers: Mapping[str, Number] | None = None,
     guide: AnyImage | None = None,
     octaves: int = 4,
-    ratio: Number = 1.4,
+    ratio: float | int = 1.4,
     steps: int = 10,
     rate: Number = 1.5 / 255,
     jitter: int = 32,

@@ -216,7 +216,13 @@ FAMILY = Family(
             paper="Erion, Janizek, Sturmfels, Lundberg, Lee. Improving performance of deep learning models with "
             "axiomatic attribution priors and expected gradients. Nature Machine Intelligence 2021",
             result="map",
-            options={**_SAMPLES, **_SEED},
+            options={
+                "references": Option(
+                    "pictures", "A folder, glob or list of pictures to compare with; default: noise."
+                ),
+                **_SAMPLES,
+                **_SEED,
+            },
         ),
     },
 )
