@@ -54,6 +54,7 @@ def test_the_number_of_images_changes_no_bit_of_full_parts():
         np.testing.assert_array_equal(form(*arguments(n))["map"], many[:n])
 
 
+@pytest.mark.slow
 def test_saliency_and_an_attack(squeezenet, picture):
     image = picture("chelsea", 80)
     images = np.stack([image[k : k + 48, k : k + 48] for k in (0, 9, 20)])

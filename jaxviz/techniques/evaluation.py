@@ -241,10 +241,10 @@ def sanity(
       Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim. Sanity Checks for Saliency Maps. NeurIPS 2018, section 3.
 
     Example:
-      >>> network, image = jaxviz.load("squeezenet1_1"), jnp.full((64, 64, 3), 0.5).at[20:40].set(0.9)
-      >>> found = jaxviz.evaluation.sanity(network, lambda n: jaxviz.saliency.gradient(n, image, 285))
-      >>> found.layers[:2], found.maps.shape
-      (('conv10', 'fire9/expand3x3'), (27, 64, 64))
+      >>> explain = lambda network: network.params["fire9"]["squeeze1x1"]["kernel"]  # a map of the weights alone
+      >>> found = jaxviz.evaluation.sanity(jaxviz.load("squeezenet1_1"), explain)
+      >>> found.layers[:4], [round(float(s)) for s in found.similarities[:4]]
+      (('conv10', 'fire9/expand3x3', 'fire9/expand1x1', 'fire9/squeeze1x1'), [1, 1, 1, 0])
     """
     from scipy import stats  # a second of importing, for this alone
 

@@ -258,6 +258,7 @@ def test_several_seeds_are_a_row_of_pictures(command, photo, tmp_path):
     assert images.read(tmp_path / "a.png").shape[1] > 2 * 128
 
 
+@pytest.mark.slow
 def test_inversion_of_a_classifiers_layer_takes_its_square(command, tmp_path, picture, monkeypatch):
     network = jaxviz.initialize("alexnet", jax.random.key(0))
     monkeypatch.setattr(jaxviz, "load", lambda *_, classifier, **__: network if classifier else None)

@@ -72,6 +72,7 @@ def test_details_are_told_and_drawn(command, photo, tmp_path):
     assert found["settings"]["key"] == 5
 
 
+@pytest.mark.slow
 def test_expected_gradients_compare_with_pictures(command, photo, folder, squeezenet, tmp_path):
     line = ("saliency", photo, "--size", 48, "--method", "expected-gradients", "--samples", 3)
     found = record(command(*line, "--references", folder, "--out", "a.npy", "--json", "-"))
@@ -110,7 +111,9 @@ def test_many_pictures_have_details_and_targets_in_their_rows(command, folder, t
     assert manifest["settings"]["neuron"] == {"layer": "fire4", "channel": 5, "at": None}
 
 
-@pytest.mark.parametrize("by", ["insertion", "deletion", "sanity", "pointing"])
+@pytest.mark.parametrize(
+    "by", ["insertion", "deletion", pytest.param("sanity", marks=pytest.mark.slow), "pointing"]
+)
 def test_evaluate(by, command, photo, tmp_path):
     line = ("evaluate", photo, "--size", 64, "--by", by, "--json", "-")
     if by == "pointing":
@@ -249,6 +252,7 @@ def test_bad_targets_of_visualize_give_one_line(line, words, command):
         assert word in outcome.stderr
 
 
+@pytest.mark.slow
 def test_dreams_of_a_folder(command, folder, tmp_path, vgg16):
     line = ("dream", folder, "--layer", "relu2_2", "--octaves", 1, "--steps", 1, "--size", 64, "--ratio", 2)
     assert command(*line, "--save", "both", "--out", "run").code == 0

@@ -48,6 +48,7 @@ def test_a_guide_is_resembled(vgg16, image, picture):
     assert float(objective(vgg16.features(found))) < 1.2 * float(objective(vgg16.features(image))) < 0
 
 
+@pytest.mark.slow
 def test_published_numbers_run_on_other_networks(vgg16, image):
     found = dream.google(vgg16, image, layers=LAYERS, octaves=1, steps=2)
     same = dream.dream(vgg16, image, layers=LAYERS, octaves=1, steps=2, rate=1.5 / 255, jitter=32)

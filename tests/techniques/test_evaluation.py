@@ -42,6 +42,7 @@ def test_curves_are_scores_of_pictures_that_change_pixel_by_pixel(way, baseline,
     assert float(found.area) == pytest.approx(np.trapezoid(found.scores, found.fractions), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_better_map_has_the_larger_area_of_insertion(squeezenet, picture):
     """The pixels that a score depends on bring it back sooner than the others."""
     photo = jnp.asarray(picture("chelsea", 128))
@@ -81,6 +82,7 @@ def test_a_network_forgets_from_the_last_module_to_the_first(squeezenet):
     assert np.abs(last["conv1"]["kernel"] - squeezenet.params["conv1"]["kernel"]).max() > 0
 
 
+@pytest.mark.slow
 def test_a_map_of_edges_passes_for_sane_and_one_of_the_network_does_not(squeezenet, image):
     edges = jnp.abs(jnp.diff(image.mean(-1), axis=0, append=0))
     assert (evaluation.sanity(squeezenet, lambda network: edges).similarities > 0.999).all()

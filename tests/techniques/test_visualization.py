@@ -26,6 +26,7 @@ def test_a_channel_is_excited_many_times_more_than_by_the_start(vgg16):
     assert found.losses[-5:].mean() < found.losses[0]
 
 
+@pytest.mark.slow
 def test_the_start_and_the_changes_depend_on_the_seed_alone(vgg16):
     def made(**more):
         return np.asarray(visualization.visualize(vgg16, UNIT, size=24, steps=2, **more).value)
@@ -35,6 +36,7 @@ def test_the_start_and_the_changes_depend_on_the_seed_alone(vgg16):
     assert np.abs(made(key=3) - made(key=3, still=True)).max() > 0
 
 
+@pytest.mark.slow  # test_registry.py
 def test_several_targets_are_one_program(vgg16):
     method = FAMILIES["visualization"].methods["robust"]
     units = [objectives.unit("relu1_2", channel) for channel in (3, 9)]
