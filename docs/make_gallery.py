@@ -9,7 +9,7 @@ import numpy as np
 import jaxviz
 from jaxviz import cli, images, samples
 from jaxviz.drawing import grids as drawing
-from jaxviz.drawing import maps
+from jaxviz.drawing import maps, sheets
 from jaxviz.techniques import FAMILIES, grids
 
 ROWS = {
@@ -59,16 +59,7 @@ def attributions() -> np.ndarray:
     methods = [family.methods[name] for name in MAPS]
     found = [np.asarray(method.function(network, photo, CAT)) for method in methods]
     drawn = [maps.drawn(one, result=method.result) for one, method in zip(found, methods, strict=True)]
-    half = len(drawn) // 2
-    rows = [
-        drawing.grid(
-            np.stack(drawn[k : k + half])[None], [""], [method.title for method in methods[k : k + half]]
-        )
-        for k in (0, half)
-    ]
-    wide = max(row.shape[1] for row in rows)
-    filled = [np.pad(row, ((0, 0), (0, wide - row.shape[1]), (0, 0)), constant_values=1) for row in rows]
-    return np.concatenate(filled)
+    return sheets.row({method.title: one for method, one in zip(methods, drawn, strict=True)})
 
 
 def styles() -> np.ndarray:

@@ -65,6 +65,13 @@ def number(value: Number, name: str, low: float | int = -np.inf, high: float | i
     return jnp.asarray(value, jnp.float32)
 
 
+def whole(value: Any, name: str, low: int = 1) -> int:
+    """Returns a number that decides shapes as an int; raises ValueError unless it is whole and at least `low`."""
+    if isinstance(value, bool) or value != int(value) or value < low:
+        raise ValueError(f"{name} is {value}; expected a whole number of at least {low}")
+    return int(value)
+
+
 def index(value: Number | str, name: str, count: int | None = None) -> Array:
     """Returns an int32 scalar; raises ValueError unless it is an integer in [0, `count`)."""
     if isinstance(value, str):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxviz._checks import number
+from jaxviz._checks import number, whole
 from jaxviz._typing import Image, Key, Number, Parameterization, static, symbol
 
 COLORS = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
@@ -89,10 +89,7 @@ def fourier(height: int, width: int, *, decay: Number = 1.0) -> Fourier:
       >>> bool(jnp.allclose(shape.decode(shape.encode(image)), image, atol=1e-5))
       True
     """
-    for name, size in (("height", height), ("width", width)):
-        if isinstance(size, bool) or size != int(size) or size < 1:
-            raise ValueError(f"{name} is {size}; expected at least 1 pixel")
-    return Fourier(number(decay, "decay", 0), int(height), int(width))
+    return Fourier(number(decay, "decay", 0), whole(height, "height"), whole(width, "width"))
 
 
 @symbol

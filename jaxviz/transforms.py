@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxviz._checks import number
+from jaxviz._checks import number, whole
 from jaxviz._typing import AnyImage, Key, Number, Transform, static, symbol
 
 
@@ -98,12 +98,6 @@ def _seen(image: AnyImage, inverse: Float[Array, "2 2"]) -> AnyImage:
     return jax.vmap(channel, 2, 2)(jnp.asarray(image))
 
 
-def _pixels(pixels: int) -> int:
-    if isinstance(pixels, bool) or pixels != int(pixels) or pixels < 0:
-        raise ValueError(f"pixels is {pixels}; expected a whole number of at least 0")
-    return int(pixels)
-
-
 def jitter(pixels: int) -> Jitter:
     """Returns the transform that cuts a part at a random place, so many pixels smaller, down and across.
 
@@ -120,7 +114,7 @@ def jitter(pixels: int) -> Jitter:
       >>> jitter(3)(jax.random.key(0), jnp.zeros((8, 9, 3))).shape
       (5, 6, 3)
     """
-    return Jitter(_pixels(pixels))
+    return Jitter(whole(pixels, "pixels", 0))
 
 
 def roll(pixels: int) -> Roll:
@@ -139,7 +133,7 @@ def roll(pixels: int) -> Roll:
       >>> float(roll(3)(jax.random.key(0), jnp.eye(8)[..., None] * jnp.ones(3)).sum())
       24.0
     """
-    return Roll(_pixels(pixels))
+    return Roll(whole(pixels, "pixels", 0))
 
 
 def padded(pixels: int, value: Number = 0.5) -> Padded:
@@ -156,7 +150,7 @@ def padded(pixels: int, value: Number = 0.5) -> Padded:
       >>> padded(2)(jax.random.key(0), jnp.zeros((4, 4, 3))).shape
       (8, 8, 3)
     """
-    return Padded(number(value, "value", 0, 1), _pixels(pixels))
+    return Padded(number(value, "value", 0, 1), whole(pixels, "pixels", 0))
 
 
 def scale(low: Number, high: Number) -> Affine:

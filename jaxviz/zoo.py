@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from jaxviz._typing import Key
 from jaxviz.checkpoints import fetched, store
 from jaxviz.checkpoints.formats import WeightsError
 from jaxviz.checkpoints.matching import told_whose
 from jaxviz.networks import Network, configured
+from jaxviz.networks.network import drawn_parameters
 from jaxviz.networks.preprocessing import CAFFE
 
 
@@ -85,8 +83,7 @@ def initialize(name: str, key: Key, *, pooling: str = "max", precision: str = "f
       'pool5'
     """
     architecture = configured(name, pooling, precision)
-    params = jax.jit(architecture.init)(key, jnp.zeros((1, 224, 224, 3)))["params"]
-    return Network(params, architecture, CAFFE, name, _labels(architecture))
+    return Network(drawn_parameters(architecture, key), architecture, CAFFE, name, _labels(architecture))
 
 
 def _labels(architecture: Any) -> tuple[str, ...]:

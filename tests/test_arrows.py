@@ -40,7 +40,7 @@ ALLOWED = {
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {"images", "objectives", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
-    "techniques": BASE | SYMBOLS | SOLVING | {"colors", "images", "networks", "techniques"},
+    "techniques": BASE | SYMBOLS | SOLVING | {"batching", "colors", "images", "networks", "techniques"},
 }
 
 

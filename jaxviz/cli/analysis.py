@@ -10,12 +10,12 @@ import typer
 
 from jaxviz import images
 from jaxviz.cli import options, runs
-from jaxviz.cli.classes import best_classes, class_scores, listing
+from jaxviz.cli.classes import best_classes, class_name, class_scores, listing
 from jaxviz.cli.command import command
 from jaxviz.cli.methods import Choice, chosen_neuron, class_index
 from jaxviz.cli.options import OUTPUT, option
 from jaxviz.cli.session import Failure, Session
-from jaxviz.drawing import grids, maps
+from jaxviz.drawing import maps, sheets
 from jaxviz.networks import Network
 from jaxviz.objectives import Unit
 from jaxviz.techniques import FAMILIES, Method
@@ -114,8 +114,8 @@ def saliency(
         return
     under = pixels if overlay else None
     drawn = [maps.drawn(one, under, result=choice.method.result) for one in (heat if top > 1 else [heat])]
-    names = [c["label"] for c in best[:top]]
-    session.write(session.out, drawn[0] if top == 1 else grids.grid(np.stack(drawn)[None], [""], names))
+    names = [class_name(network, c["index"]) for c in best[:top]]
+    session.write(session.out, drawn[0] if top == 1 else sheets.row(dict(zip(names, drawn, strict=True))))
     for name, value in told.items():
         if np.ndim(value) == 2 and top == 1:
             beside = session.out.with_name(f"{session.out.stem}-{name}.png")

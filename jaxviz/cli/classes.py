@@ -41,6 +41,11 @@ def best_classes(network: Network, logits: np.ndarray, count: int = 5) -> list[d
     ]
 
 
+def class_name(network: Network, index: int) -> str:
+    """Returns how a class is called on a sheet: labels alone are not unique."""
+    return f"{network.labels[index]} ({index})"
+
+
 def listing(classes: Sequence[Mapping[str, Any]]) -> str:
     """Returns the lines that show classes to a person."""
     return "\n".join(f"  {c['probability']:6.1%}  {c['label']} ({c['index']})" for c in classes)

@@ -7,17 +7,15 @@ import typer
 
 from jaxviz.cli import options, runs
 from jaxviz.cli.analysis import chosen_method
+from jaxviz.cli.classes import class_name
 from jaxviz.cli.command import command
 from jaxviz.cli.methods import class_index, integers, position
 from jaxviz.cli.options import WHAT, option
 from jaxviz.cli.session import Session
-from jaxviz.drawing import grids
+from jaxviz.drawing import sheets
 from jaxviz.networks import Network
 from jaxviz.techniques import FAMILIES, solving
 from jaxviz.techniques.classes import neuron, scored
-
-ACROSS = 6
-"""Pictures in a row of a sheet."""
 
 
 @command(
@@ -62,19 +60,7 @@ def visualize(
     elif len(targets) == 1:
         session.write(session.out, pictures[0])
     else:
-        rows = -(-len(pictures) // ACROSS)
-        blank = np.ones((rows * ACROSS - len(pictures), *pictures.shape[1:]), np.float32)
-        columns = min(ACROSS, len(pictures))
-        tiles = np.concatenate([pictures, blank])[: rows * columns].reshape(
-            rows, columns, *pictures.shape[1:]
-        )
-        names = [*targets, *[""] * len(blank)]
-        sheets = [
-            grids.grid(tiles[k][None], [""], names[k * columns : (k + 1) * columns]) for k in range(rows)
-        ]
-        wide = max(sheet.shape[1] for sheet in sheets)
-        padded = [np.pad(s, ((0, 0), (0, wide - s.shape[1]), (0, 0)), constant_values=1) for s in sheets]
-        session.write(session.out, np.concatenate(padded))
+        session.write(session.out, sheets.row(dict(zip(targets, pictures, strict=True))))
 
 
 def _targets(session: Session, network: Network, values: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +68,7 @@ def _targets(session: Session, network: Network, values: dict[str, Any]) -> dict
     given = session.given
     if given["label"]:
         indices = [class_index(network, text, "--label") for text in given["label"]]
-        return {network.labels[index]: scored(network, index) for index in indices}
+        return {class_name(network, index): scored(network, index) for index in indices}
     if given["layer"] is None:
         raise ValueError("--channels needs the --layer that they are of")
     size = values.get("size") or FAMILIES["visualization"].methods[given["method"]].default("size")

@@ -1,16 +1,12 @@
 """A network that forgets what it has learned, module by module: random weights from the last to the first."""
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxviz._typing import Key, Params
-from jaxviz.networks.network import Network, plain
+from jaxviz._typing import Key
+from jaxviz.networks.network import Network, drawn_parameters
 from jaxviz.networks.structure import structure
 
 
@@ -27,7 +23,7 @@ def forgetting(network: Network, key: Key) -> Iterator[tuple[str, Network]]:
       >>> [name for name, _ in forgetting(jaxviz.load("vgg16"), jax.random.key(0))][:2]
       ['conv5_3', 'conv5_2']
     """
-    fresh, now = flatten_dict(_drawn(plain(network.architecture), key)), flatten_dict(network.params)
+    fresh, now = flatten_dict(drawn_parameters(network.architecture, key)), flatten_dict(network.params)
     convolutions = list(dict.fromkeys(structure(network.architecture).convolutions.values()))
     kernels = [path[:-1] for path in now if path[-1] == "kernel"]
     # Fully connected layers come after all convolutions, in the order of their names.
@@ -35,8 +31,3 @@ def forgetting(network: Network, key: Key) -> Iterator[tuple[str, Network]]:
     for module in reversed([*convolutions, *dense]):
         now |= {path: leaf for path, leaf in fresh.items() if path[: len(module)] == module}
         yield "/".join(module), dataclasses.replace(network, params=unflatten_dict(now))
-
-
-@functools.partial(jax.jit, static_argnames="architecture")
-def _drawn(architecture: nn.Module, key: Key) -> Params:
-    return architecture.init(key, jnp.zeros((1, 224, 224, 3)))["params"]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxviz._checks import known
-from jaxviz._typing import Image, Params, Relu, Taps, static, symbol
+from jaxviz._typing import Image, Key, Params, Relu, Taps, static, symbol
 from jaxviz.networks.preprocessing import Preprocessing
 
 
@@ -128,6 +128,16 @@ def plain(architecture: nn.Module) -> nn.Module:
 def parameter_shapes(architecture: nn.Module) -> Params:
     """Returns the tree of an architecture's weights as shapes and types, without computing any."""
     return jax.eval_shape(architecture.init, jax.random.key(0), _IMAGE)["params"]
+
+
+def drawn_parameters(architecture: nn.Module, key: Key) -> Params:
+    """Returns random weights of an architecture: He normal kernels, zero biases."""
+    return _drawn(plain(architecture), key)
+
+
+@functools.partial(jax.jit, static_argnames="architecture")
+def _drawn(architecture: nn.Module, key: Key) -> Params:
+    return architecture.init(key, jnp.zeros((1, 224, 224, 3)))["params"]
 
 
 @functools.partial(jax.jit, static_argnames="layers")

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxviz._checks import index
-from jaxviz._typing import Number, Objective
+from jaxviz._typing import Number, Objective, Scalar, Taps
 from jaxviz.networks import Network
-from jaxviz.objectives import Unit, cross_entropy, logit, unit, weighted_sum
+from jaxviz.objectives import Logit, Unit, cross_entropy, logit, unit, weighted_sum
 
 
 def class_count(network: Network) -> int:
@@ -35,6 +35,13 @@ def scored(network: Network, target: Number | Objective) -> Objective:
     if callable(target):
         return target
     return logit(index(target, "target", class_count(network)))
+
+
+def answer(taps: Taps, objective: Objective) -> Scalar:
+    """Returns the probability of a class where the objective is its score, else minus the objective."""
+    if isinstance(objective, Logit):
+        return jax.nn.softmax(taps[objective.layer])[objective.index]
+    return -objective(taps)
 
 
 def neuron(

@@ -12,14 +12,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import random_key
+from jaxviz._checks import random_key, whole
 from jaxviz._typing import Heatmap, Image, Key, Number, Objective, Scalar
 from jaxviz.networks import Network
 from jaxviz.networks.forgetting import forgetting
-from jaxviz.objectives import Logit
 from jaxviz.techniques.baselines import baseline as baseline_of
-from jaxviz.techniques.classes import scored
-from jaxviz.techniques.saliency.sampling import at_once
+from jaxviz.techniques.classes import answer, scored
+from jaxviz.techniques.sampling import at_once
 
 __all__ = ["Curve", "Sanity", "deletion", "flat", "insertion", "pointing", "sanity"]
 
@@ -149,9 +148,7 @@ def _checked_map(values: Any, image: Image) -> Heatmap:
 
 
 def _curve(network, before, after, heat, target, steps) -> Curve:
-    if isinstance(steps, bool) or steps != int(steps) or steps < 1:
-        raise ValueError(f"steps is {steps}; expected at least 1")
-    return _compiled(network, before, after, heat, scored(network, target), int(steps))
+    return _compiled(network, before, after, heat, scored(network, target), whole(steps, "steps"))
 
 
 @functools.partial(jax.jit, static_argnames="steps")
@@ -165,9 +162,7 @@ def _compiled(network, before, after, heat, objective, steps: int) -> Curve:
     def score(count: Array) -> Scalar:
         changed = (ranks < count).reshape(heat.shape)[..., None]
         taps = network.features(jnp.where(changed, after, before))
-        if isinstance(objective, Logit):
-            return jax.nn.softmax(taps[objective.layer])[objective.index]
-        return -objective(taps)
+        return answer(taps, objective)
 
     scores = jax.lax.map(score, jnp.asarray(counts, jnp.int32), batch_size=at_once(steps + 1))
     fractions = jnp.asarray(counts / pixels, jnp.float32)

@@ -45,6 +45,7 @@ class Option:
       shown: How a person writes the default, such as 8/255; empty for the default as it is.
       usual: What commands take where the function has no default.
       flag: The option on the command line, where it is not --NAME.
+      shapes: Whether a number decides shapes, so that another one is another program.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Option:
     shown: str = ""
     usual: Any = None
     flag: str = ""
+    shapes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

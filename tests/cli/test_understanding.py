@@ -225,7 +225,7 @@ def test_visualize_channels_and_classes(command, tmp_path):
     assert images.read(tmp_path / "visualization.png").shape[1] > 2 * 112
     classes = ("visualize", "--network", "squeezenet1_1", "--label", "goldfish", "--method", "class-model")
     found = record(command(*classes, "--size", 48, "--steps", 2, "--json", "-", "--out", "b.png"))
-    assert found["targets"] == ["goldfish"]
+    assert found["targets"] == ["goldfish (1)"]
     assert images.read(tmp_path / "b.png").shape == (48, 48, 3)
 
 

@@ -15,9 +15,10 @@ from jaxviz.networks.layers import PRECISIONS
 from jaxviz.techniques import FAMILIES
 from jaxviz.techniques.baselines import baseline, blurred
 from jaxviz.techniques.classes import neuron
-from jaxviz.techniques.saliency.grad_cam import contributions
+from jaxviz.techniques.saliency.cam import contributions
+from jaxviz.techniques.saliency.grad_cam import weigh as by_channel
 from jaxviz.techniques.saliency.gradient import derivative
-from jaxviz.techniques.saliency.hirescam import contributions as contributions_by_place
+from jaxviz.techniques.saliency.hirescam import weigh as by_place
 from jaxviz.techniques.saliency.integrated_gradients import RULES, quadrature
 from jaxviz.techniques.saliency.occlusion import covers
 from jaxviz.techniques.saliency.rise import mask
@@ -53,7 +54,7 @@ def score(network, x):
 
 
 slope = jax.jit(jax.grad(score, 1))
-summed = jax.jit(contributions, static_argnums=3)
+summed = jax.jit(contributions, static_argnums=(3, 4))
 derivative_of = jax.jit(derivative)
 
 
@@ -62,7 +63,7 @@ def map_of(name, network, image, label):
     if name == "gradient":
         return derivative_of(network, image, objectives.logit(label))
     if name == "grad-cam":
-        return summed(network, image, objectives.logit(label), "fire9")
+        return summed(network, image, objectives.logit(label), "fire9", by_channel)
     return FAMILIES["saliency"].methods[name].function(network, image, label)
 
 
@@ -274,7 +275,7 @@ def test_several_classes_take_one_forward_pass(squeezenet, image):
 
 
 def test_contributions_of_the_last_layer_add_up_to_the_score(squeezenet, image):
-    parts = contributions_by_place(squeezenet, image, objectives.logit(LABEL), "relu10")
+    parts = contributions(squeezenet, image, objectives.logit(LABEL), "relu10", by_place)
     np.testing.assert_allclose(parts.sum(), score(squeezenet, image), rtol=1e-5)
 
 
@@ -305,10 +306,13 @@ def test_the_usual_layer_of_vgg_is_its_last_convolution(vgg16, image):
             "stride is 5; expected 1 to the window's 4",
         ),
         (lambda n, x: saliency.occlusion(n, x, 3, window=0), "window is 0"),
-        (lambda n, x: saliency.smoothgrad(n, x, 3, samples=0), "samples is 0; expected at least 1"),
+        (
+            lambda n, x: saliency.smoothgrad(n, x, 3, samples=0),
+            "samples is 0; expected a whole number of at least 1",
+        ),
         (
             lambda n, x: saliency.integrated_gradients(n, x, 3, steps=1, rule="trapezoid"),
-            "expected at least 2",
+            "expected a whole number of at least 2",
         ),
         (lambda n, x: saliency.integrated_gradients(n, x, 1000), "target is 1000"),
         (lambda n, x: saliency.guided(n, x * 2, 3), r"expected \[0, 1\]"),

@@ -39,9 +39,7 @@ DEAR = {"samples", "steps", "window"}
 
 
 def dear(family, name):
-    return (
-        family.name == "saliency" and bool(DEAR & set(family.methods[name].options)) and name != "smoothgrad"
-    )
+    return family.name == "saliency" and bool(DEAR & set(family.methods[name].options))
 
 
 SMALL = {"steps": 2, "samples": 3}

@@ -125,11 +125,12 @@ def split(family: Family, method: str, options: Mapping[str, Any]) -> tuple[tupl
     """Returns a method's options as those that choose code, hashable, and the numbers that may vary."""
     chosen = family.checked(method, options)
     declared = family.method(method).options
-    varies = ("number", "fraction", "class", "pictures")
-    numbers = {k: v for k, v in chosen.items() if declared[k].kind in varies}
+    varies = ("number", "fraction", "class", "pictures", "layers")
+    numbers = {k: v for k, v in chosen.items() if declared[k].kind in varies and not declared[k].shapes}
     kinds = {k: np.int32 if declared[k].kind == "class" else np.float32 for k in numbers}
     fixed = tuple(sorted((k, v) for k, v in chosen.items() if k not in numbers))
-    return fixed, {k: kinds[k](v) for k, v in numbers.items()}
+    # Weights of layers are a number each.
+    return fixed, {k: jax.tree.map(kinds[k], v) for k, v in numbers.items()}
 
 
 def plain(options: Mapping[str, Any]) -> dict[str, Any]:

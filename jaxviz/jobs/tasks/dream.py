@@ -1,12 +1,12 @@
 """Dreams of every picture."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from jaxviz._typing import AnyImage, Number
+from jaxviz._typing import AnyImage
 from jaxviz.jobs.sizes import Longer
 from jaxviz.jobs.sources import Item
 from jaxviz.jobs.tasks.base import Mapped, Result, Task, checked_save, described, sha256, split
@@ -19,7 +19,6 @@ def dream(
     network: Network,
     *,
     method: str = "dream",
-    layers: Mapping[str, Number] | None = None,
     guide: AnyImage | None = None,
     size: int = 384,
     save: str = "pictures",
@@ -30,7 +29,6 @@ def dream(
     Args:
       network: Any.
       method: Of `FAMILIES["dream"]`.
-      layers: Weights per layer; None for the method's.
       guide: A picture whose features are made more.
       size: Longer side; the other is rounded to a multiple of 32 by cutting.
       save: "pictures", "arrays", or "both".
@@ -41,15 +39,9 @@ def dream(
     """
     family = FAMILIES["dream"]
     fixed, numbers = split(family, method, options)
-    if "ratio" in numbers:  # it decides shapes
-        fixed, numbers = (
-            (*fixed, ("ratio", float(numbers["ratio"]))),
-            {k: v for k, v in numbers.items() if k != "ratio"},
-        )
     checked_save(save)
-    if layers is not None:
-        layer_weights(network, layers, {})
-        numbers = numbers | {"layers": {name: np.float32(weight) for name, weight in layers.items()}}
+    if "layers" in options:
+        layer_weights(network, options["layers"], {})
 
     def told(item: Item, pixels: np.ndarray, found: np.ndarray) -> Result | str:
         if not np.isfinite(found).all():
@@ -61,9 +53,7 @@ def dream(
     seen = None if guide is None else sha256(guide)
     settings = described("dream", network, sizing, method=method, save=save, guide_sha256=seen)
     settings["options"] = family.checked(method, options)
-    settings["layers"] = None if layers is None else {name: float(weight) for name, weight in layers.items()}
-    numbers = numbers | {"guide": guide}
-    return Mapped(network, _dreamt(method, fixed), told, sizing, {}, settings, numbers)
+    return Mapped(network, _dreamt(method, fixed), told, sizing, {}, settings, numbers | {"guide": guide})
 
 
 @functools.cache

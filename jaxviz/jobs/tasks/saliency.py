@@ -51,7 +51,8 @@ def saliency(
     family = FAMILIES["saliency"]
     if neuron is None or top != 1:
         checked_top(network, top, chosen=label is not None or neuron is not None)
-    fixed, numbers = split(family, method, options)
+    fixed, varying = split(family, method, options)
+    numbers = {"options": varying, "neuron": neuron}
     checked_save(save)
     function = _explained(method, fixed, top)
     shapes = jax.eval_shape(
@@ -59,7 +60,7 @@ def saliency(
         network,
         jax.ShapeDtypeStruct((size, size, 3), np.float32),
         np.int32(0),
-        numbers | {_UNIT: neuron},
+        numbers,
     )[3]
     scalars = [name for name, shape in shapes.items() if shape.ndim == (top > 1)]
     drawn_as = family.method(method).result
@@ -96,12 +97,9 @@ def saliency(
         sizing,
         columns | dict.fromkeys(scalars, f"number{plural}"),
         settings,
-        numbers | {_UNIT: neuron},
+        numbers,
         lambda item: -1 if label is None else label,
     )
-
-
-_UNIT = "neuron"
 
 
 @functools.cache
@@ -109,13 +107,12 @@ def _explained(method: str, fixed: tuple, top: int) -> Callable[..., Any]:
     chosen = FAMILIES["saliency"].method(method)
 
     def function(network: Network, image: Any, choice: Any, numbers: Any) -> Any:
-        numbers = dict(numbers)
-        unit = numbers.pop(_UNIT)
+        options, unit = numbers["options"], numbers["neuron"]
         scores = jnp.zeros(1) if network.classes is None else logits(network, image, choice, numbers)
         target = jnp.where(choice < 0, jnp.argmax(scores), choice)
 
         def explain(target: Any) -> Any:
-            return chosen.told(network, image, target, **dict(fixed), **numbers)
+            return chosen.told(network, image, target, **dict(fixed), **options)
 
         if unit is not None:
             return scores, target, *explain(unit)

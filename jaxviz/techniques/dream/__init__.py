@@ -12,7 +12,7 @@ __all__ = ["FAMILY", "dream", "google"]
 _OPTIONS = {
     "layers": Option("layers", "Layers whose features are made stronger.", flag="--layer"),
     "octaves": Option("integer", "Sizes from coarse to fine.", 1),
-    "ratio": Option("number", "Factor from one size to the next.", 1.01, 10),
+    "ratio": Option("number", "Factor from one size to the next.", 1.01, 10, shapes=True),
     "steps": Option("integer", "Steps at each size.", 0),
     "rate": Option("number", "Mean change of a value in a step, in [0, 1].", 0, 1),
     "jitter": Option("integer", "Pixels by which the picture is shifted at random.", 0),

@@ -10,7 +10,7 @@ import optax
 
 from jaxviz import constraints, transforms
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import number, random_key
+from jaxviz._checks import number, random_key, whole
 from jaxviz._typing import AnyImage, Array, Image, Key, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.objectives import energy, resemble
@@ -78,8 +78,7 @@ def dream(
     image = checked_image(image)
     weights = layer_weights(network, layers, LAYERS)
     for name, value, least in (("octaves", octaves, 1), ("steps", steps, 0), ("jitter", jitter, 0)):
-        if isinstance(value, bool) or value != int(value) or value < least:
-            raise ValueError(f"{name} is {value}; expected at least {least}")
+        whole(value, name, least)
     number(ratio, "ratio", 1.01, 10)
     factor = float(ratio)  # it decides shapes
     sizes = [

@@ -1,14 +1,19 @@
 """What the class activation maps share: the layer that is explained, and the map at the size of the image."""
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxviz._checks import image as checked_image
 from jaxviz._checks import known
-from jaxviz._typing import Heatmap, Image, Objective
+from jaxviz._typing import Heatmap, Image, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.networks.probing import tap_gradient
 from jaxviz.objectives.parts import precise
+from jaxviz.techniques.classes import scored
 
 
 def explained(network: Network, layer: str | None) -> str:
@@ -33,14 +38,34 @@ def last_map(network: Network) -> str:
     return rectified[-1]
 
 
-def features_and_slopes(
-    network: Network, image: Image, objective: Objective, layer: str
-) -> tuple[Float[Array, "p q c"], Float[Array, "p q c"]]:
-    r"""Returns A, the taps of a layer, and :math:`\partial S / \partial A`, with S = -L, in float32 at least."""
+Weigh = Callable[[Float[Array, "p q c"], Float[Array, "p q c"]], Float[Array, "p q"]]
+
+
+def activation_map(
+    network: Network, image: Image, target: Number | Objective, layer: str | None, weigh: Weigh
+) -> Heatmap:
+    r"""Returns the positive part of a layer's contributions at the size of the image, bilinearly.
+
+    Args:
+      network: Φ.
+      image: x, [h, w, 3], in [0, 1].
+      target: A class index, or an objective.
+      layer: As for `explained`.
+      weigh: From A and :math:`\partial S / \partial A` to what each position contributes.
+    """
+    layer = explained(network, layer)
+    return _enlarged(network, checked_image(image), scored(network, target), layer, weigh)
+
+
+@functools.partial(jax.jit, static_argnames=("layer", "weigh"))
+def _enlarged(network: Network, image: Image, objective: Objective, layer: str, weigh: Weigh) -> Heatmap:
+    positive = jnp.maximum(contributions(network, image, objective, layer, weigh), 0)
+    return jax.image.resize(positive, image.shape[:2], "bilinear", antialias=False)
+
+
+def contributions(
+    network: Network, image: Image, objective: Objective, layer: str, weigh: Weigh
+) -> Float[Array, "p q"]:
+    r"""Returns what each position of a layer contributes to S = -L, at the size of the layer, signed."""
     tap, slope = tap_gradient(network, image, layer, lambda taps: -objective(taps))
-    return precise(tap), precise(slope)
-
-
-def enlarged(values: Float[Array, "p q"], image: Image) -> Heatmap:
-    """Returns the positive part of a map at the size of the image, bilinearly."""
-    return jax.image.resize(jnp.maximum(values, 0), image.shape[:2], "bilinear", antialias=False)
+    return weigh(precise(tap), precise(slope))

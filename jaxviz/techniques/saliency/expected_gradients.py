@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import random_key
+from jaxviz._checks import random_key, whole
 from jaxviz._typing import Image, Key, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.techniques.classes import scored
 from jaxviz.techniques.saliency.gradient import derivative
-from jaxviz.techniques.saliency.sampling import checked_samples, mean_of_random
+from jaxviz.techniques.sampling import mean_of_random
 
 SAMPLES = 50
 
@@ -66,7 +66,7 @@ def expected_gradients(
             f"references are {list(np.shape(references))}; expected [n, {', '.join(map(str, image.shape))}]"
         )
     return _expected(
-        network, image, scored(network, target), references, random_key(key), checked_samples(samples)
+        network, image, scored(network, target), references, random_key(key), whole(samples, "samples")
     )
 
 

@@ -4,16 +4,11 @@ r"""Grad-CAM: where a layer's features speak for a class, each channel by its me
           \alpha_c = \frac{1}{pq} \sum_{ij} \frac{\partial S}{\partial A_{ijc}}
 """
 
-import functools
-
-import jax
 from jaxtyping import Array, Float
 
-from jaxviz._checks import image as checked_image
 from jaxviz._typing import Heatmap, Image, Number, Objective
 from jaxviz.networks import Network
-from jaxviz.techniques.classes import scored
-from jaxviz.techniques.saliency.cam import enlarged, explained, features_and_slopes
+from jaxviz.techniques.saliency.cam import activation_map
 
 
 def grad_cam(
@@ -51,16 +46,9 @@ def grad_cam(
       >>> jaxviz.saliency.grad_cam(network, jnp.full((64, 64, 3), 0.5), 285).shape
       (64, 64)
     """
-    layer = explained(network, layer)
-    return _compiled(network, checked_image(image), scored(network, target), layer)
+    return activation_map(network, image, target, layer, weigh)
 
 
-@functools.partial(jax.jit, static_argnames="layer")
-def _compiled(network: Network, image: Image, objective: Objective, layer: str) -> Heatmap:
-    return enlarged(contributions(network, image, objective, layer), image)
-
-
-def contributions(network: Network, image: Image, objective: Objective, layer: str) -> Float[Array, "p q"]:
-    """Returns the sum over channels at the size of the layer, before the maximum with 0."""
-    tap, slope = features_and_slopes(network, image, objective, layer)
+def weigh(tap: Float[Array, "p q c"], slope: Float[Array, "p q c"]) -> Float[Array, "p q"]:
+    """Returns what each position contributes, signed."""
     return (tap * slope.mean((0, 1))).sum(-1)

@@ -3,16 +3,11 @@ r"""HiResCAM: where a layer's features speak for a class, each times the derivat
 .. math:: M = \max \left( 0, \sum_c A_c \odot \frac{\partial S}{\partial A_c} \right)
 """
 
-import functools
-
-import jax
 from jaxtyping import Array, Float
 
-from jaxviz._checks import image as checked_image
 from jaxviz._typing import Heatmap, Image, Number, Objective
 from jaxviz.networks import Network
-from jaxviz.techniques.classes import scored
-from jaxviz.techniques.saliency.cam import enlarged, explained, features_and_slopes
+from jaxviz.techniques.saliency.cam import activation_map
 
 
 def hirescam(
@@ -50,16 +45,9 @@ def hirescam(
       >>> jaxviz.saliency.hirescam(network, jnp.full((64, 64, 3), 0.5), 285).shape
       (64, 64)
     """
-    layer = explained(network, layer)
-    return _hirescam(network, checked_image(image), scored(network, target), layer)
+    return activation_map(network, image, target, layer, weigh)
 
 
-@functools.partial(jax.jit, static_argnames="layer")
-def _hirescam(network: Network, image: Image, objective: Objective, layer: str) -> Heatmap:
-    return enlarged(contributions(network, image, objective, layer), image)
-
-
-def contributions(network: Network, image: Image, objective: Objective, layer: str) -> Float[Array, "p q"]:
-    r"""Returns :math:`\sum_c A_c \odot \partial S / \partial A_c` at the size of the layer, signed."""
-    tap, slope = features_and_slopes(network, image, objective, layer)
+def weigh(tap: Float[Array, "p q c"], slope: Float[Array, "p q c"]) -> Float[Array, "p q"]:
+    """Returns what each position contributes, signed."""
     return (tap * slope).sum(-1)

@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import known
+from jaxviz._checks import known, whole
 from jaxviz._typing import Image, Number, Objective, Scalar
 from jaxviz.networks import Network
 from jaxviz.techniques.baselines import baseline as baseline_of
 from jaxviz.techniques.classes import scored
 from jaxviz.techniques.saliency.gradient import derivative
-from jaxviz.techniques.saliency.sampling import total
+from jaxviz.techniques.sampling import total
 
 STEPS = 50
 RULES = ("gauss-legendre", "riemann-middle", "riemann-left", "riemann-right", "trapezoid")
@@ -38,8 +38,7 @@ def quadrature(steps: int, rule: str) -> tuple[np.ndarray, np.ndarray]:
     """
     known(rule, RULES, "rule of integration")
     least = 2 if rule == "trapezoid" else 1
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < least:
-        raise ValueError(f"steps is {steps}; expected at least {least}")
+    steps = whole(steps, "steps", least)
     if rule == "gauss-legendre":
         places, weights = np.polynomial.legendre.leggauss(steps)
         return (places + 1) / 2, weights / 2

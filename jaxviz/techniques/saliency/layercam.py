@@ -3,17 +3,12 @@ r"""LayerCAM: where a layer's features speak for a class, each by its own positi
 .. math:: M = \max \left( 0, \sum_c \max \left( 0, \frac{\partial S}{\partial A_c} \right) \odot A_c \right)
 """
 
-import functools
-
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxviz._checks import image as checked_image
 from jaxviz._typing import Heatmap, Image, Number, Objective
 from jaxviz.networks import Network
-from jaxviz.techniques.classes import scored
-from jaxviz.techniques.saliency.cam import enlarged, explained, features_and_slopes
+from jaxviz.techniques.saliency.cam import activation_map
 
 
 def layercam(
@@ -51,16 +46,9 @@ def layercam(
       >>> jaxviz.saliency.layercam(network, jnp.full((64, 64, 3), 0.5), 285).shape
       (64, 64)
     """
-    layer = explained(network, layer)
-    return _compiled(network, checked_image(image), scored(network, target), layer)
+    return activation_map(network, image, target, layer, weigh)
 
 
-@functools.partial(jax.jit, static_argnames="layer")
-def _compiled(network: Network, image: Image, objective: Objective, layer: str) -> Heatmap:
-    return enlarged(contributions(network, image, objective, layer), image)
-
-
-def contributions(network: Network, image: Image, objective: Objective, layer: str) -> Float[Array, "p q"]:
-    """Returns the sum over channels at the size of the layer, before the maximum with 0."""
-    tap, slope = features_and_slopes(network, image, objective, layer)
+def weigh(tap: Float[Array, "p q c"], slope: Float[Array, "p q c"]) -> Float[Array, "p q"]:
+    """Returns what each position contributes, signed."""
     return (tap * jnp.maximum(slope, 0)).sum(-1)

@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxviz._checks import image as checked_image
+from jaxviz._checks import whole
 from jaxviz._typing import Heatmap, Image, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.objectives import Logit
 from jaxviz.techniques.baselines import baseline as baseline_of
-from jaxviz.techniques.classes import scored
-from jaxviz.techniques.saliency.sampling import at_once
+from jaxviz.techniques.classes import answer, scored
+from jaxviz.techniques.sampling import at_once
 
 WINDOW, STRIDE = 15, 8
 
@@ -95,13 +96,12 @@ def occlusion_with_probabilities(
       >>> told["probabilities"].shape
       (4, 4)
     """
-    if isinstance(window, bool) or window != int(window) or window < 1:
-        raise ValueError(f"window is {window}; expected at least 1 pixel")
-    if isinstance(stride, bool) or stride != int(stride) or not 1 <= stride <= window:
+    window, stride = whole(window, "window"), whole(stride, "stride")
+    if stride > window:
         raise ValueError(f"stride is {stride}; expected 1 to the window's {window} pixels")
     image = checked_image(image)
     hidden = baseline_of(baseline, image)
-    return _compiled(network, image, scored(network, target), hidden, int(window), int(stride))
+    return _compiled(network, image, scored(network, target), hidden, window, stride)
 
 
 def covers(size: int, window: int, stride: int) -> Float[np.ndarray, "windows size"]:
@@ -125,7 +125,7 @@ def _compiled(network: Network, image: Image, objective: Objective, hidden: Imag
         taps = network.features(jnp.where(inside[..., None] > 0, hidden, image))
         told = {}
         if isinstance(objective, Logit):
-            told["probabilities"] = jax.nn.softmax(taps[objective.layer])[objective.index]
+            told["probabilities"] = answer(taps, objective)
         return -objective(taps), told
 
     count = len(rows) * len(columns)

@@ -7,12 +7,11 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import number, random_key
+from jaxviz._checks import number, random_key, whole
 from jaxviz._typing import Heatmap, Image, Key, Number, Objective
 from jaxviz.networks import Network
-from jaxviz.objectives import Logit
-from jaxviz.techniques.classes import scored
-from jaxviz.techniques.saliency.sampling import checked_samples, mean_of_random
+from jaxviz.techniques.classes import answer, scored
+from jaxviz.techniques.sampling import mean_of_random
 
 SAMPLES, CELLS, KEPT = 4000, 7, 0.5
 
@@ -61,12 +60,11 @@ def rise(
       >>> jaxviz.saliency.rise(network, jnp.full((64, 64, 3), 0.5), 285, samples=2).shape
       (64, 64)
     """
-    if isinstance(cells, bool) or cells != int(cells) or cells < 1:
-        raise ValueError(f"cells is {cells}; expected at least 1")
+    cells = whole(cells, "cells")
     image = checked_image(image)
     kept = number(kept, "kept", 1e-6, 1)
-    count = checked_samples(samples)
-    return _compiled(network, image, scored(network, target), random_key(key), count, int(cells), kept)
+    count = whole(samples, "samples")
+    return _compiled(network, image, scored(network, target), random_key(key), count, cells, kept)
 
 
 def mask(key: Key, shape: tuple[int, int], cells: int, kept: Number) -> Heatmap:
@@ -84,10 +82,6 @@ def _compiled(network, image, objective, key, samples, cells, kept) -> Heatmap:
     def one(key: Array) -> Heatmap:
         visible = mask(key, image.shape[:2], cells, kept)
         taps = network.features(image * visible[..., None])
-        if isinstance(objective, Logit):
-            score = jax.nn.softmax(taps[objective.layer])[objective.index]
-        else:
-            score = -objective(taps)
-        return score * visible
+        return answer(taps, objective) * visible
 
     return mean_of_random(one, key, samples) / kept

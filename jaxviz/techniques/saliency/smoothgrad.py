@@ -13,12 +13,12 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import number, random_key
+from jaxviz._checks import number, random_key, whole
 from jaxviz._typing import Image, Key, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.techniques.classes import scored
 from jaxviz.techniques.saliency.gradient import derivative
-from jaxviz.techniques.saliency.sampling import checked_samples, mean_of_random
+from jaxviz.techniques.sampling import mean_of_random
 
 SAMPLES, SIGMA = 50, 0.15
 
@@ -154,7 +154,7 @@ def vargrad(
 def _moments(network, image, target, key, samples, sigma) -> tuple[Array, Array]:
     objective = scored(network, target)
     sigma = number(sigma, "sigma", 0, 10)
-    count = checked_samples(samples)
+    count = whole(samples, "samples")
     return _compiled(network, checked_image(image), objective, random_key(key), count, sigma)
 
 

@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxviz import constraints, priors, transforms
-from jaxviz._checks import number, random_key
+from jaxviz._checks import number, random_key, whole
 from jaxviz._typing import Array, Key, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.networks.preprocessing import MEAN_COLOR
-from jaxviz.optimization import Solution, minimize
+from jaxviz.optimization import Solution
 from jaxviz.optimizers import Optimizer, adam
 from jaxviz.problem import Problem
 from jaxviz.techniques.classes import scored
-from jaxviz.techniques.visualization.visualizing import SIZE
+from jaxviz.techniques.visualization.visualizing import SIZE, excited
 
 STEPS, RATE, DEVIATION = 256, 0.02, 0.01
 DECAY_WEIGHT, TV_WEIGHT, JITTER = 0.02, 0.1, 8
@@ -64,18 +64,15 @@ def problem(
       >>> z.shape
       (64, 64, 3)
     """
-    if isinstance(size, bool) or size != int(size) or size < 1:
-        raise ValueError(f"size is {size}; expected at least 1")
+    side = whole(size, "size")
     objective = scored(network, target)
     mean = jnp.asarray(MEAN_COLOR, jnp.float32)
     prior = priors.total(
         priors.alpha_norm(alpha=2, center=mean, weight=number(decay_weight, "decay_weight", 0)),
         priors.total_variation(beta=1, weight=number(tv_weight, "tv_weight", 0)),
     )
-    start = mean + DEVIATION * jax.random.normal(random_key(key), (int(size), int(size), 3))
-    if isinstance(jitter, bool) or jitter != int(jitter) or jitter < 0:
-        raise ValueError(f"jitter is {jitter}; expected at least 0 pixels")
-    shift = transforms.roll(jitter) if jitter else None
+    start = mean + DEVIATION * jax.random.normal(random_key(key), (side, side, 3))
+    shift = transforms.roll(jitter) if whole(jitter, "jitter", 0) else None
     return Problem(network, objective, prior=prior, transform=shift, constraint=constraints.box()), start
 
 
@@ -117,8 +114,4 @@ def class_model(
       >>> jaxviz.visualization.class_model(network, 285, size=64, steps=1).value.shape
       (64, 64, 3)
     """
-    posed, start = problem(network, target, key=key, **options)
-    evaluations, optimizer = schedule(start, steps=steps, rate=rate)
-    return minimize(
-        posed, start, key=random_key(key), steps=evaluations, optimizer=optimizer, on_chunk=on_chunk
-    )
+    return excited(problem, network, target, schedule, steps, rate, key, on_chunk, options)

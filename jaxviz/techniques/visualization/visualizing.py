@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxviz import parameterizations, transforms
-from jaxviz._checks import number, random_key
+from jaxviz._checks import number, random_key, whole
 from jaxviz._typing import Array, Key, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution, minimize
@@ -54,9 +54,8 @@ def problem(
       >>> problem.parameterization.decode(z).shape
       (32, 32, 3)
     """
-    if isinstance(size, bool) or size != int(size) or size < 1:
-        raise ValueError(f"size is {size}; expected at least 1")
-    spectrum = parameterizations.fourier(int(size), int(size), decay=decay)
+    side = whole(size, "size")
+    spectrum = parameterizations.fourier(side, side, decay=decay)
     start = spectrum.init(random_key(key), DEVIATION)
     objective = scored(network, target)
     seen = None if still else robust()
@@ -114,14 +113,13 @@ def visualize(
       >>> jaxviz.visualization.visualize(jaxviz.load("vgg16"), unit, size=32, steps=1).value.shape
       (32, 32, 3)
     """
+    return excited(problem, network, target, schedule, steps, rate, key, on_chunk, options)
+
+
+def excited(pose, network, target, schedule, steps, rate, key, on_chunk, options) -> Solution:
+    """Returns the solution of a method's problem, with the image in the place of its unknowns."""
     key = random_key(key)
-    posed, start = problem(network, target, key=key, **options)
+    posed, start = pose(network, target, key=key, **options)
     evaluations, optimizer = schedule(start, steps=steps, rate=rate)
-    return shown(
-        posed, minimize(posed, start, key=key, steps=evaluations, optimizer=optimizer, on_chunk=on_chunk)
-    )
-
-
-def shown(posed: Problem, found: Solution) -> Solution:
-    """Returns a solution with the image in the place of its unknowns."""
+    found = minimize(posed, start, key=key, steps=evaluations, optimizer=optimizer, on_chunk=on_chunk)
     return dataclasses.replace(found, value=posed.parameterization.decode(found.value))

@@ -7,20 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-AT_ONCE = {"cpu": 4}
-"""Samples under one `vmap`, by platform; the next ones take their turn."""
-AT_ONCE_ELSEWHERE = 64
-
-
-def checked_samples(samples: int) -> int:
-    """Returns a number of samples; raises ValueError unless it is an integer of at least 1."""
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise ValueError(f"samples is {samples}; expected at least 1")
-    return samples
+from jaxviz.batching import AT_ONCE, AT_ONCE_ELSEWHERE
 
 
 def at_once(samples: int) -> int:
-    """Returns how many samples are computed at once: as many as are fastest, at most all."""
+    """Returns how many samples are computed under one `vmap`: as many as are fastest, at most all."""
     return min(samples, AT_ONCE.get(jax.default_backend(), AT_ONCE_ELSEWHERE))
 
 
