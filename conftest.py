@@ -12,6 +12,9 @@ os.environ["JAXVIZ_WEIGHTS"] = FETCHED.name
 # Nor what was compiled before; and thousands of programs written from one process have ended it (jaxlib 0.10.2).
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
 
+# Most of the time goes into compiling programs that run once. Processes that tests start inherit it.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+
 install_import_hook("jaxviz", "beartype.beartype")
 
 import jax  # noqa: E402
@@ -26,6 +29,13 @@ from jaxviz import images, samples  # noqa: E402
 @pytest.fixture(autouse=True)
 def _example_names(doctest_namespace):
     doctest_namespace.update(jax=jax, jnp=jnp, np=np, jaxviz=jaxviz)
+
+
+@pytest.fixture(autouse=True)
+def _compiled_as_asked(request):
+    """Lets the compiler do its best where a test is about what users get: `optimized`, `slow`, `data`."""
+    asked = any(request.node.get_closest_marker(name) for name in ("optimized", "slow", "data"))
+    jax.config.update("jax_disable_most_optimizations", not asked)
 
 
 @pytest.fixture(scope="session")

@@ -61,10 +61,10 @@ def decode(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     path = Path(path)
     if path.is_dir():
         raise PictureError(f"{path} is a directory; give the path of one picture")
-    if not path.exists():
-        raise PictureError(f"{path} does not exist; check the path")
     if path.suffix.lower() == ".npy":
         return _read_array(path, max_pixels)
+    if not path.exists():
+        raise PictureError(f"{path} does not exist; check the path")
     try:
         # Not by its path: Pillow maps such files into memory, and turns grey TIFFs wrongly then.
         with quiet, path.open("rb") as stream, PillowImage.open(stream) as file:
@@ -115,15 +115,26 @@ class _Quiet:
 quiet = _Quiet()
 
 
-def _read_array(path: Path, max_pixels: int) -> Picture:
+def open_array(path: Path) -> np.ndarray:
+    """Returns the array of an `.npy` file, whatever it holds, without reading its values.
+
+    Raises:
+      PictureError: If the file is not there, or holds no array of numbers.
+    """
+    if not path.exists():
+        raise PictureError(f"{path} does not exist; check the path")
     try:
         with quiet:  # of headers that are old or strange
-            values = np.lib.format.open_memmap(path, mode="r")
+            return np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a damaged header makes NumPy's parser raise many kinds
         reason = " ".join(str(error).split())[:120]
         raise PictureError(
             f"{path} is no NumPy array that can be read ({reason}); save it with numpy.save"
         ) from error
+
+
+def _read_array(path: Path, max_pixels: int) -> Picture:
+    values = open_array(path)
     if values.ndim not in (2, 3) or values.shape[2:] not in ((), (1,), (3,)) or values.size == 0:
         raise PictureError(
             f"{path} holds an array of shape {list(values.shape)}; expected [height, width, 3]"

@@ -6,7 +6,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxviz._typing import Constraint, Key, Objective, Parameterization, Prior, Scalar, Transform, symbol
+from jaxviz._typing import (
+    Constraint,
+    Key,
+    Objective,
+    Parameterization,
+    Prior,
+    Scalar,
+    Taps,
+    Transform,
+    symbol,
+)
 from jaxviz.networks import Network
 from jaxviz.parameterizations import Pixels
 
@@ -40,10 +50,15 @@ class Problem:
 
     def loss(self, z: Any, key: Key) -> Scalar:
         """Returns the loss at unknowns `z`; `key` seeds the transform."""
+        return self.loss_and_taps(z, key)[0]
+
+    def loss_and_taps(self, z: Any, key: Key) -> tuple[Scalar, Taps]:
+        """Returns the loss, and the features that the objective saw."""
         image = self.parameterization.decode(z)
         view = image if self.transform is None else self.transform(key, image)
-        data = self.objective(self.network.features(view))
-        return data if self.prior is None else data + self.prior(image)
+        taps = self.network.features(view)
+        data = self.objective(taps)
+        return (data if self.prior is None else data + self.prior(image)), taps
 
     def project(self, z: Any) -> Any:
         """Returns the unknowns in C that are nearest to `z`."""

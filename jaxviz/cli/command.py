@@ -57,13 +57,15 @@ def command(
         if network != "":
             shared += options.network(network)
         shared += options.POOLING if pooling else []
-        shared += options.presets(family) if family is not None and family.presets else []
+        solves = False
+        if family is not None and family.presets:
+            solves = any(method.problem for method in family.methods.values())
+            shared += [*options.preset(family), *(options.SOLVING if solves else [])]
         shared += options.out(out, many) if out else []
         shared += options.SAVE if many and family is not None else []
         shared += options.COMMON
         shared += options.COMPUTING if computes else []
         shared += options.READING if reads else []
-        solves = family is not None and bool(family.presets)
         shared += options.MEMORY if many or solves else []
         shared += options.MANY if many else []
         names = {parameter.name for parameter in own}

@@ -174,6 +174,40 @@ MANY = [
 ]
 
 
+SOLVING = [
+    parameter(
+        "steps",
+        Annotated[
+            int | None,
+            option("--steps", HOW, "Evaluations of value and gradient; default: the preset's.", min=0),
+        ],
+        None,
+    ),
+    parameter(
+        "optimizer",
+        Annotated[
+            str | None,
+            option(
+                "--optimizer", HOW, "lbfgs, spectral (preconditioned lbfgs) or adam; default: the preset's."
+            ),
+        ],
+        None,
+    ),
+    parameter(
+        "seed",
+        Annotated[int, option("--seed", HOW, "Seeds everything that is drawn.", min=0, max=2**32 - 1)],
+        0,
+    ),
+    parameter(
+        "plot",
+        Annotated[Path | None, option("--plot", OUTPUT, "Where to draw the curve of the loss.")],
+        None,
+    ),
+    *KEEPING,
+]
+"""Of a technique that minimizes, what may take the place of its preset's values, and what is kept on the way."""
+
+
 def network(default: str | None) -> list[Parameter]:
     """Returns the options that choose a network and its weights."""
     usual = "A name that `jaxviz networks` lists." + (" Default: the preset's." if default is None else "")
@@ -198,44 +232,11 @@ def out(default: str, many: bool) -> list[Parameter]:
     ]
 
 
-def presets(family: Family) -> list[Parameter]:
-    """Returns the options of a technique that minimizes: its preset, and what may take its values' place."""
+def preset(family: Family) -> list[Parameter]:
+    """Returns the option that chooses a technique's preset."""
     names = ", ".join(family.presets)
-    seed = Annotated[int, option("--seed", HOW, "Seeds everything that is drawn.", min=0, max=2**32 - 1)]
-    return [
-        parameter(
-            "preset",
-            Annotated[str, option("--preset", HOW, f"{names}: `jaxviz presets {family.name}`.")],
-            "default",
-        ),
-        parameter(
-            "steps",
-            Annotated[
-                int | None,
-                option("--steps", HOW, "Evaluations of value and gradient; default: the preset's.", min=0),
-            ],
-            None,
-        ),
-        parameter(
-            "optimizer",
-            Annotated[
-                str | None,
-                option(
-                    "--optimizer",
-                    HOW,
-                    "lbfgs, spectral (preconditioned lbfgs) or adam; default: the preset's.",
-                ),
-            ],
-            None,
-        ),
-        parameter("seed", seed, 0),
-        parameter(
-            "plot",
-            Annotated[Path | None, option("--plot", OUTPUT, "Where to draw the curve of the loss.")],
-            None,
-        ),
-        *KEEPING,
-    ]
+    text = f"{names}: `jaxviz presets {family.name}`."
+    return [parameter("preset", Annotated[str, option("--preset", HOW, text)], "default")]
 
 
 def of_methods(family: Family) -> list[Parameter]:

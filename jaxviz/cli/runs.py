@@ -30,7 +30,7 @@ def is_many(session: Session, source: str) -> bool:
     """
     if jobs.is_many(source):
         return True
-    solves = session.choice is not None and session.choice.preset is not None
+    solves = session.choice is not None and session.choice.method.problem is not None
     for name, usual in MANY_ALONE.items():
         if name == "memory" and solves:
             continue
@@ -163,15 +163,17 @@ def attack(session: Session, source: str, choice: Choice) -> None:
     run(session, source, make)
 
 
-def dream(session: Session, source: str, choice: Choice, guide: np.ndarray | None) -> None:
+def dream(
+    session: Session, source: str, choice: Choice, load: Callable[[], Network], guide: np.ndarray | None
+) -> None:
     """Runs `jobs.dream`."""
     given = session.given
 
     def make() -> jobs.Task:
-        loaded = network(session)
+        loaded = load()
         values = _values(session, choice, loaded)
         return jobs.dream(
-            loaded, method=choice.name, guide=guide, size=given["size"], save=given["save"], **values
+            loaded, preset=given["preset"], guide=guide, size=given["size"], save=given["save"], **values
         )
 
     run(session, source, make)

@@ -18,11 +18,12 @@ from jaxviz.objectives.statistics import (
     match_moments,
 )
 from jaxviz.objectives.sums import WeightedSum, weighted_sum
-from jaxviz.objectives.units import Unit, unit
+from jaxviz.objectives.units import Direction, Unit, direction, unit
 
 __all__ = [
     "Additive",
     "CrossEntropy",
+    "Direction",
     "Energy",
     "Logit",
     "Margin",
@@ -36,6 +37,7 @@ __all__ = [
     "Unit",
     "WeightedSum",
     "cross_entropy",
+    "direction",
     "energy",
     "gram_matrix",
     "logit",

@@ -7,7 +7,15 @@ also have `told(memory)`, what its safeguard did, and `answer(memory)`, the resu
 
 from jaxviz.optimizers.averaging import Averaged, AveragedMemory, averaged
 from jaxviz.optimizers.base import Answering, Optimizer, Telling
-from jaxviz.optimizers.first_order import Optax, SteepestDescent, adam, from_optax, steepest_descent
+from jaxviz.optimizers.first_order import (
+    Optax,
+    SteepestDescent,
+    adam,
+    from_optax,
+    normalized_gradient,
+    steepest_descent,
+)
+from jaxviz.optimizers.interleaving import Interleaved, InterleavedMemory, interleaved
 from jaxviz.optimizers.quasi_newton import LBFGS, SHRINK, LBFGSMemory, Preconditioner, lbfgs
 
 __all__ = [
@@ -16,6 +24,8 @@ __all__ = [
     "Answering",
     "Averaged",
     "AveragedMemory",
+    "Interleaved",
+    "InterleavedMemory",
     "LBFGSMemory",
     "Optax",
     "Optimizer",
@@ -25,6 +35,8 @@ __all__ = [
     "adam",
     "averaged",
     "from_optax",
+    "interleaved",
     "lbfgs",
+    "normalized_gradient",
     "steepest_descent",
 ]

@@ -68,6 +68,38 @@ def adam(learning_rate: Number = 0.02, *, b1: Number = 0.9, b2: Number = 0.999, 
     return from_optax(optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
 
 
+def normalized_gradient(rate: Number) -> Optax:
+    r"""Returns descent whose steps are of one size in the mean, however large the gradient is.
+
+    .. math:: z_{k+1} = P_C \left( z_k - \alpha \, \frac{g_k}{\mathrm{mean} |g_k|} \right)
+
+    Args:
+      rate: α, at least 0, in the units of the unknowns: of [0, 1] for pixels.
+
+    Raises:
+      ValueError: If `rate` is negative.
+
+    References:
+      Mordvintsev, Olah, Tyka. DeepDream's notebook, 2015.
+
+    Example:
+      >>> rule = normalized_gradient(0.5)
+      >>> z, slope = jnp.zeros(2), jnp.array([3.0, -1.0])
+      >>> rule.step(rule.init(z), z, jnp.float32(1), slope, lambda z: z)[0].tolist()
+      [-0.75, 0.25]
+    """
+    return from_optax(_mean_of_one, learning_rate=number(rate, "rate", 0))
+
+
+def _mean_of_one(learning_rate: Array) -> optax.GradientTransformation:
+    def update(gradient: Any, state: Any, z: Any = None) -> Any:
+        size = jnp.abs(ravel_pytree(gradient)[0]).mean()
+        scale = -learning_rate / jnp.where(size > 0, size, 1)
+        return jax.tree.map(lambda g: scale * g, gradient), state
+
+    return optax.GradientTransformation(lambda z: (), update)
+
+
 @symbol
 class SteepestDescent:
     """Steps of one length along the steepest direction of a norm; made by `steepest_descent`."""

@@ -44,6 +44,18 @@ def answer(taps: Taps, objective: Objective) -> Scalar:
     return -objective(taps)
 
 
+def tap_shape(network: Network, size: tuple[int, int], layer: str) -> tuple[int, ...]:
+    """Returns the shape of a tap for pictures of a size, [h, w].
+
+    Raises:
+      KeyError: If there is no such layer.
+      ValueError: If the layer does not exist at this size.
+    """
+    image = jax.ShapeDtypeStruct((*size, 3), jnp.float32)
+    shape: tuple[int, ...] = jax.eval_shape(lambda x: network.features(x, [layer]), image)[layer].shape
+    return shape
+
+
 def neuron(
     network: Network, size: tuple[int, int], layer: str, channel: int, at: tuple[int, int] | None = None
 ) -> Unit:
@@ -58,8 +70,7 @@ def neuron(
       Traceback (most recent call last):
       ValueError: layer 'fire5' has no channel 300; it has 256
     """
-    image = jax.ShapeDtypeStruct((*size, 3), jnp.float32)
-    shape = jax.eval_shape(lambda x: network.features(x, [layer]), image)[layer].shape
+    shape = tap_shape(network, size, layer)
     if not 0 <= channel < shape[-1]:
         raise ValueError(f"layer {layer!r} has no channel {channel}; it has {shape[-1]}")
     if at is not None and len(shape) == 1:

@@ -28,7 +28,7 @@ KINDS = (
 )
 """What an option may be: "fraction" can be written 8/255, "class" is an index or a label, "layers" have weights,
 "pictures" are many of the picture's size, [n, h, w, 3]."""
-RESULTS = ("map", "relief", "image", "kernels", "activations", "field")
+RESULTS = ("map", "relief", "image", "images", "kernels", "activations", "field")
 """What a result is: a "map" is drawn by the size of its values, a "relief" [h, w, 3] in colors around grey."""
 
 

@@ -109,7 +109,7 @@ def test_what_is_given_is_what_is_recorded(command, words, record):
     for name, (kind, told, _) in flags(command).items():
         numbers = {int: 7, int | None: 7, float: 1.5, float | None: 1.5}
         if kind in numbers:
-            given[name] = numbers[kind]
+            given[name] = numbers[kind] if told.max is None else min(numbers[kind], told.max)
             line += [flag(told), str(given[name])]
     if "method" in flags(command):  # options of all methods at once belong to none
         return

@@ -229,11 +229,34 @@ def test_visualize_channels_and_classes(command, tmp_path):
     assert images.read(tmp_path / "b.png").shape == (48, 48, 3)
 
 
+def test_visualize_a_layer_directions_and_variants(command, tmp_path):
+    line = ("visualize", "--layer", "relu1_2", "--size", 24, "--steps", 2, "--json", "-")
+    assert record(command(*line, "--out", "layer.png"))["targets"] == ["relu1_2"]
+    np.save(tmp_path / "two.npy", np.eye(64)[:2])
+    found = record(command(*line, "--direction", "two.npy", "--out", "towards.npy"))
+    assert found["targets"] == ["relu1_2, direction 1", "relu1_2, direction 2"]
+    for path, word in (("none.npy", "does not exist"), ("towards.npy", "expected numbers, [n, 64]")):
+        outcome = command(*line, "--direction", path)
+        assert outcome.code in (1, 2)
+        assert word in outcome.stderr
+    channels = record(command(*line, "--channels", "0,1", "--out", "channels.npy"))
+    np.testing.assert_allclose(found["losses"], channels["losses"], rtol=1e-3)
+    variants = (*line, "--channels", "3,9", "--method", "diverse", "--count", 3)
+    assert record(command(*variants, "--out", "variants.npy"))["settings"]["count"] == 3
+    assert np.load(tmp_path / "variants.npy").shape == (2, 3, 24, 24, 3)
+    assert command(*variants[:-4], "--method", "diverse", "--count", 2, "--out", "variants.png").code == 0
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("visualize", ("give --layer and --channels, or --label",)),
-        ("visualize --channels 3", ("--channels needs the --layer",)),
+        ("visualize", ("give --layer, and --channels or --direction of it, or --label",)),
+        ("visualize --label 3 --layer relu1_1", ("or --label",)),
+        ("visualize --channels 3", ("give --layer",)),
+        ("visualize --label 3 --at 1,1", ("give --layer too",)),
+        ("visualize --layer relu1_1 --at 1,1", ("give its --channels too",)),
+        ("visualize --layer relu1_1 --channels 3 --direction a.npy", ("not both",)),
+        ("visualize --layer relu1_1 --channels 3 --diversity 1", ("diversity", "it belongs to diverse")),
         ("visualize --label 3", ("has no classifier", "squeezenet1_1")),
         ("visualize --layer relu1_1 --channels 64", ("no channel 64; it has 64",)),
         ("visualize --layer relu1_1 --channels 3 --at 999,0", ("no position 999,0",)),
@@ -269,7 +292,12 @@ def test_dream(command, photo, tmp_path):
     assert found["settings"]["layers"] == {"relu2_2": 1.0}
     assert found["settings"]["key"] == 4
     assert images.read(tmp_path / "dream.png").shape == (48, 48, 3)
+    assert found["preset"]["name"] == "default"
+    assert set(found["preset"]["overridden"]) == {"layers", "octaves", "steps"}
     assert command(*line, "--guide", photo, "--out", "guided.npy").code == 0
+    published = record(command(*line, "--preset", "google", "--json", "-"))
+    assert (published["settings"]["network"], published["preset"]["fixes"]["jitter"]) == ("vgg16", 32)
+    assert "preset 'google' is meant for googlenet" in published["notes"][0]
     outcome = command("dream", photo, "--layer", "relu9")
     assert (outcome.code, outcome.stderr.count("\n")) == (2, 1)
     assert "no layer of vgg16 is named 'relu9'" in outcome.stderr

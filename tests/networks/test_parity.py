@@ -17,6 +17,8 @@ from jaxviz.checkpoints.formats import Tensor, open_file
 from jaxviz.networks import NETWORKS, parameter_shapes, pooling
 from jaxviz.networks.layers import POOLINGS, PRECISIONS
 
+pytestmark = pytest.mark.optimized
+
 GOLDEN = dict(np.load(Path(__file__).parents[1] / "golden" / "networks.npz"))
 LOGIT = 3
 QUICK = ("squeezenet1_0", "squeezenet1_1", "resnet18", "resnet50", "googlenet", "densenet121")

@@ -75,6 +75,7 @@ def errors_and_correlations(name, bits, network, images, every):
         yield np.linalg.norm(found - expected) / np.linalg.norm(expected), np.corrcoef(found, expected)[0, 1]
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize(("name", "every"), CASES)
 def test_twenty_pictures_as_captum(name, every, squeezenet):
     images = [np.float32(x) for x in attribution.pictures(noise=False).values()]
@@ -90,6 +91,7 @@ STRICT = [
 ]
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize(("name", "every"), STRICT)
 def test_twenty_pictures_as_captum_in_float64(name, every, squeezenet, monkeypatch):
     monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))

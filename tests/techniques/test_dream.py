@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxviz
 from jaxviz import dream, objectives
 
 LAYERS = {"relu2_2": 1.0}
@@ -48,11 +49,21 @@ def test_a_guide_is_resembled(vgg16, image, picture):
     assert float(objective(vgg16.features(found))) < 1.2 * float(objective(vgg16.features(image))) < 0
 
 
-@pytest.mark.slow
-def test_published_numbers_run_on_other_networks(vgg16, image):
-    found = dream.google(vgg16, image, layers=LAYERS, octaves=1, steps=2)
-    same = dream.dream(vgg16, image, layers=LAYERS, octaves=1, steps=2, rate=1.5 / 255, jitter=32)
-    np.testing.assert_array_equal(found, same)
+def test_the_published_numbers_are_a_preset_that_others_take_the_place_of(vgg16, image):
+    numbers = {"rate": 1.5 / 255, "jitter": 32, "octaves": 1, "steps": 2}
+    found = dream.dream(vgg16, image, preset="google", layers=LAYERS, octaves=1, steps=2)
+    np.testing.assert_array_equal(found, dream.dream(vgg16, image, layers=LAYERS, **numbers))
+    other = dream.dream(vgg16, image, preset="google", layers=LAYERS, octaves=1, steps=2, jitter=0)
+    assert np.abs(found - other).max() > 0
+    with pytest.raises(KeyError, match="no preset of dream is named 'gogle'; nearest: google"):
+        dream.dream(vgg16, image, preset="gogle")
+
+
+def test_each_preset_has_the_layers_of_its_network():
+    for preset in dream.PRESETS.values():
+        assert set(preset.values["layers"]) <= set(
+            jaxviz.initialize(preset.network, jax.random.key(0)).layers
+        )
 
 
 def test_objectives_of_layers():

@@ -10,6 +10,8 @@ import pytest
 import jaxviz
 from jaxviz.networks.layers import PRECISIONS
 
+pytestmark = pytest.mark.optimized
+
 GOLDEN = dict(np.load(Path(__file__).parents[1] / "golden" / "golden.npz"))
 INPUTS = ("seeded", "chelsea", "coffee")
 TAPS = {

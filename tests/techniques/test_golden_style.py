@@ -12,6 +12,8 @@ import jaxviz
 from jaxviz.networks.layers import PRECISIONS
 from jaxviz.techniques.style import PRESETS
 
+pytestmark = pytest.mark.optimized
+
 GOLDEN = dict(np.load(Path(__file__).parents[1] / "golden" / "style.npz"))
 CASES = {
     **{name: {"preset": name} for name in PRESETS if name != "default"},

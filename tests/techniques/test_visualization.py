@@ -5,8 +5,10 @@ import pytest
 
 import jaxviz
 from jaxviz import objectives, visualization
-from jaxviz.techniques import FAMILIES, solving
+from jaxviz.techniques import FAMILIES, baselines, solving
 from jaxviz.techniques.visualization.class_model import problem as class_problem
+from jaxviz.techniques.visualization.diverse import problem as diverse_problem
+from jaxviz.techniques.visualization.regularized import problem as regularized_problem
 
 UNIT = objectives.unit("relu2_2", 17)
 
@@ -65,6 +67,89 @@ def test_the_loss_of_a_class_model_is_the_formula(squeezenet):
     score = squeezenet.features(x, ["logits"])["logits"][417]
     expected = -score + 0.5 * ((x - mean) ** 2).sum() + 0.25 * variation
     assert float(posed.loss(x, jax.random.key(0))) == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_the_norm_of_the_decay_is_an_option(squeezenet):
+    posed, _ = class_problem(squeezenet, 417, size=48, decay_weight=0.5, alpha=6, tv_weight=0, jitter=0)
+    x = jnp.full((48, 48, 3), 0.9)
+    mean = jnp.asarray(jaxviz.inversion.MEAN_COLOR, jnp.float32)
+    score = squeezenet.features(x, ["logits"])["logits"][417]
+    expected = -score + 0.5 * (jnp.abs(x - mean) ** 6).sum()
+    assert float(posed.loss(x, jax.random.key(0))) == pytest.approx(float(expected), rel=1e-4)
+
+
+class TestRegularized:
+    def test_steps_are_the_formula(self, vgg16):
+        numbers = {"rate": 0.02, "fading": 0.1, "blur_start": 2.0, "blur_end": 1.0, "every": 2}
+        found = visualization.regularized(vgg16, UNIT, size=24, steps=3, jitter=0, **numbers)
+        posed, x = regularized_problem(vgg16, UNIT, size=24, jitter=0)
+        mean = jnp.asarray(jaxviz.inversion.MEAN_COLOR, jnp.float32)
+        points = [x]
+        for k in (1, 2):
+            slope = jax.grad(posed.loss)(x, jax.random.key(0))
+            x = x - 0.02 * slope / jnp.abs(slope).mean()
+            x = mean + 0.9 * (x - mean)
+            if k == 2:  # of the three steps two thirds are made
+                x = baselines.blurred(x, 2.0 - 2 / 3)
+            points.append(jnp.clip(x, 0, 1))
+            x = points[-1]
+        losses = [float(posed.loss(point, jax.random.key(0))) for point in points]
+        np.testing.assert_allclose(found.losses, losses, rtol=1e-3)
+        np.testing.assert_allclose(found.value, points[int(np.argmin(losses))], atol=1e-4)
+
+    def test_a_blur_makes_it_smoother(self, vgg16):
+        def roughness(**numbers):
+            image = np.asarray(visualization.regularized(vgg16, UNIT, size=32, steps=24, **numbers).value)
+            return np.abs(np.diff(image, axis=0)).mean()
+
+        assert roughness() < 0.5 * roughness(blur_start=0, blur_end=0)
+
+
+class TestDiverse:
+    def test_the_loss_is_the_formula(self, vgg16):
+        posed, z = diverse_problem(vgg16, UNIT, count=3, diversity=0.7, size=24, still=True)
+        images = posed.parameterization.decode(z)
+        answers, grams = [], []
+        for image in np.asarray(images):
+            tap = np.asarray(vgg16.features(jnp.asarray(image), ["relu2_2"])["relu2_2"], np.float64)
+            answers.append(tap[..., 17].mean())
+            gram = np.einsum("hwi,hwj->ij", tap, tap)
+            grams.append(gram / np.linalg.norm(gram))
+        pairs = [(grams[a] * grams[b]).sum() for a in range(3) for b in range(3) if a != b]
+        expected = -np.mean(answers) + 0.7 * np.mean(np.abs(answers)) * np.mean(pairs)
+        assert float(posed.loss(z, jax.random.key(0))) == pytest.approx(expected, rel=1e-4)
+
+    def test_more_weight_makes_pictures_differ_more(self, vgg16):
+        def likeness(diversity):
+            found = visualization.diverse(vgg16, UNIT, count=2, size=24, steps=25, diversity=diversity)
+            taps = [vgg16.features(image, ["relu2_2"])["relu2_2"] for image in found.value]
+            first, second = (objectives.gram_matrix(tap).ravel() for tap in taps)
+            return float(first @ second / jnp.linalg.norm(first) / jnp.linalg.norm(second))
+
+        assert likeness(4.0) < likeness(0.0) - 0.02
+
+    def test_its_layer_has_positions(self, squeezenet):
+        posed, _ = diverse_problem(squeezenet, 3, size=48)
+        assert posed.layer == "fire9"
+        with pytest.raises(ValueError, match="layer 'logits' has no positions; take fire9"):
+            diverse_problem(squeezenet, 3, size=48, layer="logits")
+
+
+def test_a_direction_along_one_channel_is_the_channel(vgg16, picture):
+    image = jnp.asarray(picture("chelsea", 32))
+    vector = jnp.zeros(128).at[17].set(2.0)
+    found = answer(vgg16, image, objectives.direction("relu2_2", vector))
+    assert found == pytest.approx(2 * answer(vgg16, image), rel=1e-5)
+    with pytest.raises(ValueError, match="the direction has 5 numbers; layer 'relu2_2' has 128 channels"):
+        answer(vgg16, image, objectives.direction("relu2_2", jnp.ones(5)))
+    with pytest.raises(ValueError, match="finite and not all 0"):
+        objectives.direction("relu2_2", jnp.zeros(128))
+
+
+def test_a_direction_has_a_finite_slope_where_nothing_answers():
+    towards = objectives.direction("a", jnp.array([1.0, 0.0]), power=2)
+    slope = jax.grad(lambda tap: towards({"a": tap}))(jnp.zeros((2, 2, 2)))
+    assert np.isfinite(slope).all()
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def preset_network(session: Session, name: str = "", *, classifier: bool = False
     return jaxviz.load(
         name or preset_name(session),
         weights=session.given["weights"],
-        pooling=session.given["pooling"] or "max",
+        pooling=session.given.get("pooling") or "max",
         classifier=classifier,
     )
 

@@ -4,21 +4,27 @@ r"""DeepDream: what a layer sees a little of in a picture is made more, from coa
           g = \frac{\partial}{\partial x} \frac{1}{2} \mathrm{mean}(\phi_l(t(x))^2)
 """
 
-from jaxviz.techniques.dream.dreaming import dream, google
+from jaxviz.techniques.dream.dreaming import dream
+from jaxviz.techniques.dream.presets import PAPER, PRESETS
 from jaxviz.techniques.registry import Family, Method, Option
 
-__all__ = ["FAMILY", "dream", "google"]
+__all__ = ["FAMILY", "PRESETS", "dream"]
 
 _OPTIONS = {
-    "layers": Option("layers", "Layers whose features are made stronger.", flag="--layer"),
-    "octaves": Option("integer", "Sizes from coarse to fine.", 1),
-    "ratio": Option("number", "Factor from one size to the next.", 1.01, 10, shapes=True),
-    "steps": Option("integer", "Steps at each size.", 0),
-    "rate": Option("number", "Mean change of a value in a step, in [0, 1].", 0, 1),
-    "jitter": Option("integer", "Pixels by which the picture is shifted at random.", 0),
+    "layers": Option(
+        "layers", "Layers whose features are made stronger; default: the preset's.", flag="--layer"
+    ),
+    "octaves": Option("integer", "Sizes from coarse to fine; default: the preset's.", 1),
+    "ratio": Option(
+        "number", "Factor from one size to the next; default: the preset's.", 1.01, 10, shapes=True
+    ),
+    "steps": Option("integer", "Steps at each size; default: the preset's.", 0),
+    "rate": Option("number", "Mean change of a value in a step, in [0, 1]; default: the preset's.", 0, 1),
+    "jitter": Option(
+        "integer", "Pixels by which the picture is shifted at random; default: the preset's.", 0
+    ),
     "key": Option("integer", "Seeds everything that is drawn.", 0, 2**32 - 1, flag="--seed"),
 }
-_PAPER = "Mordvintsev, Olah, Tyka. Inceptionism: Going Deeper into Neural Networks. Google Research 2015"
 
 FAMILY = Family(
     name="dream",
@@ -30,17 +36,10 @@ FAMILY = Family(
             function=dream,
             title="DeepDream",
             equation="x ← P(x + α g / mean |g|), g = ∂/∂x ½ mean(φ(t(x))²), from coarse to fine",
-            paper=_PAPER,
-            result="image",
-            options=_OPTIONS,
-        ),
-        "google": Method(
-            function=google,
-            title="DeepDream with the published numbers, for GoogLeNet",
-            equation="x ← P(x + α g / mean |g|), g = ∂/∂x ½ mean(φ(t(x))²), from coarse to fine",
-            paper=_PAPER,
+            paper=PAPER,
             result="image",
             options=_OPTIONS,
         ),
     },
+    presets=PRESETS,
 )

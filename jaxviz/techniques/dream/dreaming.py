@@ -6,35 +6,32 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxviz import constraints, transforms
 from jaxviz._checks import image as checked_image
-from jaxviz._checks import number, random_key, whole
+from jaxviz._checks import known, number, random_key, whole
 from jaxviz._typing import AnyImage, Array, Image, Key, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.objectives import energy, resemble
 from jaxviz.optimization import advance, init
-from jaxviz.optimizers import from_optax
+from jaxviz.optimizers import normalized_gradient
 from jaxviz.problem import Problem
+from jaxviz.techniques.dream.presets import PRESETS
 from jaxviz.techniques.layers import layer_weights
-
-LAYERS = {"relu4_3": 1.0}
-GOOGLE = {"inception_4c": 1.0}
-OCTAVES, RATIO, STEPS, RATE, JITTER = 4, 1.4, 10, 0.01, 16
 
 
 def dream(
     network: Network,
     image: Image,
     *,
+    preset: str = "default",
     layers: Mapping[str, Number] | None = None,
     guide: AnyImage | None = None,
-    octaves: int = OCTAVES,
-    ratio: float | int = RATIO,
-    steps: int = STEPS,
-    rate: Number = RATE,
-    jitter: int = JITTER,
+    octaves: int | None = None,
+    ratio: float | int | None = None,
+    steps: int | None = None,
+    rate: Number | None = None,
+    jitter: int | None = None,
     key: Key | int = 0,
 ) -> Image:
     r"""Returns a picture in which a layer sees more of what it has seen a little of.
@@ -50,7 +47,9 @@ def dream(
     Args:
       network: Φ.
       image: x, RGB, float32, [h, w, 3], in [0, 1].
-      layers: w per layer; None for VGG-16's `relu4_3`.
+      preset: Of `PRESETS`: "default", for VGG-16, or "google", for GoogLeNet. What follows takes the place of its
+        values; None stands for them.
+      layers: w per layer.
       guide: A picture of any size, whose nearest features are made more instead of those that are there.
       octaves: Sizes, at least 1.
       ratio: Factor from one to the next, 1.01 to 10.
@@ -63,7 +62,7 @@ def dream(
       [h, w, 3], in [0, 1].
 
     Raises:
-      KeyError: If a layer does not exist.
+      KeyError: If a layer or the preset does not exist.
       ValueError: If a picture is not one, a number is out of range, or the image is too small for so many sizes.
 
     References:
@@ -76,7 +75,14 @@ def dream(
       (48, 64, 3)
     """
     image = checked_image(image)
-    weights = layer_weights(network, layers, LAYERS)
+    chosen = PRESETS[known(preset, PRESETS, "preset of dream")]
+    usual = chosen.values["layers"]
+    if not set(usual) <= set(network.layers):
+        usual = PRESETS["default"].values["layers"]
+    weights = layer_weights(network, layers, usual)
+    merged = chosen.merged(octaves=octaves, ratio=ratio, jitter=jitter, rate=rate)
+    octaves, ratio, jitter = merged["octaves"], merged["ratio"], merged["jitter"]
+    steps = chosen.steps if steps is None else steps
     for name, value, least in (("octaves", octaves, 1), ("steps", steps, 0), ("jitter", jitter, 0)):
         whole(value, name, least)
     number(ratio, "ratio", 1.01, 10)
@@ -96,61 +102,8 @@ def dream(
         transform=transforms.roll(jitter) if jitter else None,
         constraint=constraints.box(),
     )
-    ascent = from_optax(mean_ascent, learning_rate=number(rate, "rate", 0, 1))
+    ascent = normalized_gradient(number(merged["rate"], "rate", 0, 1))
     return _dreamt(problem, image, ascent, random_key(key), tuple(sizes), jnp.int32(steps))
-
-
-def google(
-    network: Network,
-    image: Image,
-    *,
-    layers: Mapping[str, Number] | None = None,
-    guide: AnyImage | None = None,
-    octaves: int = 4,
-    ratio: float | int = 1.4,
-    steps: int = 10,
-    rate: Number = 1.5 / 255,
-    jitter: int = 32,
-    key: Key | int = 0,
-) -> Image:
-    """Returns `dream` with the numbers of the authors' notebook, which are for GoogLeNet's `inception_4c`.
-
-    Args:
-      network: GoogLeNet, `load("googlenet")`, or any with `layers`.
-      image: As for `dream`.
-      layers: w per layer; None for `inception_4c`, or `relu4_3` where a network has no such layer.
-      guide: As for `dream`.
-      octaves: As for `dream`.
-      ratio: As for `dream`.
-      steps: As for `dream`.
-      rate: As for `dream`; 1.5 of 255 levels.
-      jitter: As for `dream`.
-      key: As for `dream`.
-
-    Raises:
-      KeyError, ValueError: As for `dream`.
-
-    References:
-      Mordvintsev, Olah, Tyka. DeepDream's notebook, 2015.
-
-    Example:
-      >>> network, image = jaxviz.load("vgg16"), jnp.full((48, 64, 3), 0.5)
-      >>> jaxviz.dream.google(network, image, layers={"relu2_2": 1}, octaves=2, steps=1).shape
-      (48, 64, 3)
-    """
-    usual = GOOGLE if set(GOOGLE) <= set(network.layers) else LAYERS
-    options: dict[str, Any] = {"octaves": octaves, "ratio": ratio, "steps": steps, "jitter": jitter}
-    return dream(network, image, layers=layers or usual, guide=guide, rate=rate, key=key, **options)
-
-
-def mean_ascent(learning_rate: Array) -> optax.GradientTransformation:
-    """Returns steps against the gradient whose values are of one size in the mean."""
-
-    def update(gradient: Any, state: Any, z: Any = None) -> Any:
-        size = jnp.abs(gradient).mean()
-        return -learning_rate * gradient / jnp.where(size > 0, size, 1), state
-
-    return optax.GradientTransformation(lambda z: (), update)
 
 
 @functools.partial(jax.jit, static_argnames="sizes")

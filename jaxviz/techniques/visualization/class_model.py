@@ -18,7 +18,7 @@ from jaxviz.techniques.classes import scored
 from jaxviz.techniques.visualization.visualizing import SIZE, excited
 
 STEPS, RATE, DEVIATION = 256, 0.02, 0.01
-DECAY_WEIGHT, TV_WEIGHT, JITTER = 0.02, 0.1, 8
+DECAY_WEIGHT, ALPHA, TV_WEIGHT, JITTER = 0.02, 2.0, 0.1, 8
 
 
 def problem(
@@ -27,13 +27,14 @@ def problem(
     *,
     size: int = SIZE,
     decay_weight: Number = DECAY_WEIGHT,
+    alpha: Number = ALPHA,
     tv_weight: Number = TV_WEIGHT,
     jitter: int = JITTER,
     key: Key | int = 0,
 ) -> tuple[Problem, Array]:
     r"""Returns what is minimized for the picture of a class, and where it starts.
 
-    .. math:: E(x) = -S(x) + \lambda \lVert x - \bar{x} \rVert^2
+    .. math:: E(x) = -S(x) + \lambda \lVert x - \bar{x} \rVert_\alpha^\alpha
               + \lambda_{TV} \sum_{ij} \lVert \nabla x_{ij} \rVert
 
     with :math:`\bar{x}` the mean color of ImageNet.
@@ -43,6 +44,7 @@ def problem(
       target: A class index, whose score is S, or an objective, whose negative is.
       size: Side of the picture, at least 1 pixel.
       decay_weight: λ, at least 0.
+      alpha: α, at least 1; 2 in [1], larger ones are a soft bound of the range of colors.
       tv_weight: λ of the total variation, at least 0; [1] has none.
       jitter: Pixels by which the picture is shifted at random before each look, at most, at least 0; [1] has 0, by
         which a network as small as SqueezeNet finds noise alone.
@@ -68,7 +70,7 @@ def problem(
     objective = scored(network, target)
     mean = jnp.asarray(MEAN_COLOR, jnp.float32)
     prior = priors.total(
-        priors.alpha_norm(alpha=2, center=mean, weight=number(decay_weight, "decay_weight", 0)),
+        priors.alpha_norm(alpha=alpha, center=mean, weight=number(decay_weight, "decay_weight", 0)),
         priors.total_variation(beta=1, weight=number(tv_weight, "tv_weight", 0)),
     )
     start = mean + DEVIATION * jax.random.normal(random_key(key), (side, side, 3))
@@ -77,7 +79,7 @@ def problem(
 
 
 def schedule(start: Any, *, steps: int = STEPS, rate: Number = RATE) -> tuple[int, Optimizer]:
-    """Returns evaluations and Adam."""
+    """Returns the number of evaluations, and Adam of a learning rate, at least 0, of pixels in [0, 1]."""
     return steps, adam(number(rate, "rate", 0))
 
 
@@ -85,8 +87,6 @@ def class_model(
     network: Network,
     target: Number | Objective,
     *,
-    steps: int = STEPS,
-    rate: Number = RATE,
     key: Key | int = 0,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
@@ -96,11 +96,9 @@ def class_model(
     Args:
       network: As for `problem`, of this module.
       target: A class index, or an objective.
-      steps: Evaluations, at least 0.
-      rate: Adam's learning rate, at least 0, in [0, 1] pixels.
       key: Seeds start and shifts. An integer is a seed.
       on_chunk: As for `minimize`.
-      options: `size`, `decay_weight`, `tv_weight`, `jitter`.
+      options: As for `problem` and `schedule`, of this module.
 
     Raises:
       KeyError, ValueError, Interrupted: As the problem and `minimize` do.
@@ -114,4 +112,4 @@ def class_model(
       >>> jaxviz.visualization.class_model(network, 285, size=64, steps=1).value.shape
       (64, 64, 3)
     """
-    return excited(problem, network, target, schedule, steps, rate, key, on_chunk, options)
+    return excited(problem, schedule, network, target, key, on_chunk, options)

@@ -12,6 +12,7 @@ from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer, adam
 from jaxviz.problem import Problem
 from jaxviz.techniques.classes import scored
+from jaxviz.techniques.solving import taken
 
 SIZE, STEPS, RATE, DECAY, DEVIATION = 128, 512, 0.05, 1.0, 0.01
 
@@ -77,7 +78,7 @@ def robust() -> transforms.Composed:
 
 
 def schedule(start: Any, *, steps: int = STEPS, rate: Number = RATE) -> tuple[int, Optimizer]:
-    """Returns evaluations and Adam."""
+    """Returns the number of evaluations, and Adam of a learning rate, at least 0."""
     return steps, adam(number(rate, "rate", 0))
 
 
@@ -85,8 +86,6 @@ def visualize(
     network: Network,
     target: Number | Objective,
     *,
-    steps: int = STEPS,
-    rate: Number = RATE,
     key: Key | int = 0,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
@@ -96,11 +95,9 @@ def visualize(
     Args:
       network: As for `problem`.
       target: As for `problem`.
-      steps: Evaluations, at least 0.
-      rate: Adam's learning rate, at least 0.
       key: Seeds start and transforms. An integer is a seed.
       on_chunk: As for `minimize`; the values that it sees are spectra.
-      options: As for `problem`.
+      options: As for `problem` and `schedule`.
 
     Raises:
       KeyError, ValueError, Interrupted: As `problem` and `minimize` do.
@@ -113,13 +110,17 @@ def visualize(
       >>> jaxviz.visualization.visualize(jaxviz.load("vgg16"), unit, size=32, steps=1).value.shape
       (32, 32, 3)
     """
-    return excited(problem, network, target, schedule, steps, rate, key, on_chunk, options)
+    return excited(problem, schedule, network, target, key, on_chunk, options)
 
 
-def excited(pose, network, target, schedule, steps, rate, key, on_chunk, options) -> Solution:
-    """Returns the solution of a method's problem, with the image in the place of its unknowns."""
+def excited(pose, schedule, network, target, key, on_chunk, options) -> Solution:
+    """Returns the solution of a method's problem, with the image in the place of its unknowns.
+
+    What of the options `schedule` does not take is the problem's.
+    """
     key = random_key(key)
-    posed, start = pose(network, target, key=key, **options)
-    evaluations, optimizer = schedule(start, steps=steps, rate=rate)
-    found = minimize(posed, start, key=key, steps=evaluations, optimizer=optimizer, on_chunk=on_chunk)
+    timing = taken(schedule, options)
+    posed, start = pose(network, target, key=key, **{k: v for k, v in options.items() if k not in timing})
+    steps, optimizer = schedule(start, **timing)
+    found = minimize(posed, start, key=key, steps=steps, optimizer=optimizer, on_chunk=on_chunk)
     return dataclasses.replace(found, value=posed.parameterization.decode(found.value))
