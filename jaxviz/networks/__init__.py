@@ -3,7 +3,7 @@
 from jaxviz.networks.network import Network, compiled_features, parameter_shapes, tap_shapes
 from jaxviz.networks.preprocessing import Preprocessing
 from jaxviz.networks.table import NETWORKS, configured
-from jaxviz.networks.variants import bordered, pooled
+from jaxviz.networks.variants import bordered, of_one_class, pooled
 
 __all__ = [
     "NETWORKS",
@@ -12,6 +12,7 @@ __all__ = [
     "bordered",
     "compiled_features",
     "configured",
+    "of_one_class",
     "parameter_shapes",
     "pooled",
     "tap_shapes",

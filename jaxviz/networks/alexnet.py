@@ -28,6 +28,7 @@ class AlexNet(nn.Module):
     pooling: str = "max"
     relu: Relu = jax.nn.relu
     precision: str = "float32"
+    classifier = "fc8"
 
     head_size = (6, 6)
 
@@ -53,7 +54,7 @@ class AlexNet(nn.Module):
         for i in (6, 7):
             x = taps[f"fc{i}"] = Dense(4096, self.precision, name=f"fc{i}")(x)
             x = taps[f"relu{i}"] = self.relu(x)
-        taps["logits"] = Dense(self.classes, self.precision, name="fc8")(x)
+        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(x)
         return taps
 
 

@@ -73,6 +73,7 @@ class GoogLeNet(nn.Module):
     pooling: str = "max"
     relu: Relu = jax.nn.relu
     precision: str = "float32"
+    classifier = "fc"
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w 3"]) -> Taps:
@@ -111,7 +112,7 @@ class GoogLeNet(nn.Module):
         if self.classes is None:
             return taps
         x = taps["pool5"] = x.mean((1, 2))
-        taps["logits"] = Dense(self.classes, self.precision, name="fc")(x)
+        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(x)
         return taps
 
 

@@ -66,6 +66,7 @@ class SqueezeNet(nn.Module):
     pooling: str = "max"
     relu: Relu = jax.nn.relu
     precision: str = "float32"
+    classifier = "conv10"
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w 3"]) -> Taps:
@@ -86,7 +87,7 @@ class SqueezeNet(nn.Module):
                 x = taps[f"pool{number}"] = pool(x, 3, 2, True)
         if self.classes is None:
             return taps
-        x = taps["conv10"] = Conv(self.classes, 1, 1, 0, self.precision, name="conv10")(x)
+        x = taps["conv10"] = Conv(self.classes, 1, 1, 0, self.precision, name=self.classifier)(x)
         x = taps["relu10"] = self.relu(x)
         taps["logits"] = x.mean((1, 2))
         return taps

@@ -1,6 +1,9 @@
-"""The same weights in a network that pools, or treats its borders, in another way."""
+"""The same weights in a network that pools, treats its borders, or classifies in another way."""
 
 import dataclasses
+
+from jax import lax
+from jaxtyping import Array, Int
 
 from jaxviz._checks import known
 from jaxviz.networks.layers import BORDERS, POOLINGS
@@ -53,3 +56,34 @@ def bordered(network: Network, borders: str, first: str = "") -> Network:
         raise ValueError(f"{network.name or 'this network'} has no choice of borders; take a VGG")
     architecture = network.architecture.clone(borders=borders, first_borders=first)
     return dataclasses.replace(network, architecture=architecture)
+
+
+def of_one_class(network: Network, label: Int[Array, ""]) -> Network:
+    """Returns a network with one class alone, whose score is `logits[0]`, the same number as `logits[label]`.
+
+    The last layer is a quarter of SqueezeNet's work; a score of one class needs a thousandth of it.
+
+    Args:
+      network: One with a classifier.
+      label: The class, in range; may be a traced value.
+
+    Raises:
+      ValueError: If the network has no classifier.
+
+    Example:
+      >>> from jaxviz.networks import of_one_class
+      >>> network, image = jaxviz.load("squeezenet1_1"), jnp.full((64, 64, 3), 0.5)
+      >>> one = of_one_class(network, jnp.asarray(285)).features(image, ["logits"])["logits"]
+      >>> bool(jnp.allclose(one[0], network.features(image, ["logits"])["logits"][285], rtol=1e-5))
+      True
+    """
+    if network.classes is None:
+        raise ValueError(f"{network.name or 'this network'} has no classifier")
+    name = network.architecture.classifier
+    last = {kind: lax.dynamic_slice_in_dim(leaf, label, 1, -1) for kind, leaf in network.params[name].items()}
+    return dataclasses.replace(
+        network,
+        params={**network.params, name: last},
+        architecture=network.architecture.clone(classes=1),
+        labels=(),
+    )

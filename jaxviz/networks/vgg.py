@@ -38,6 +38,7 @@ class VGG(nn.Module):
     first_borders: str = ""
     relu: Relu = jax.nn.relu
     precision: str = "float32"
+    classifier = "fc8"
 
     head_size = (7, 7)
 
@@ -65,7 +66,7 @@ class VGG(nn.Module):
         for i in (6, 7):
             x = taps[f"fc{i}"] = Dense(4096, self.precision, name=f"fc{i}")(x)
             x = taps[f"relu{i}"] = self.relu(x)
-        taps["logits"] = Dense(self.classes, self.precision, name="fc8")(x)
+        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(x)
         return taps
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxviz._checks import index
 from jaxviz._typing import Number, Objective, Scalar, Taps
-from jaxviz.networks import Network
+from jaxviz.networks import Network, of_one_class
 from jaxviz.objectives import Logit, Unit, cross_entropy, logit, unit, weighted_sum
 
 
@@ -35,6 +35,14 @@ def scored(network: Network, target: Number | Objective) -> Objective:
     if callable(target):
         return target
     return logit(index(target, "target", class_count(network)))
+
+
+def alone(network: Network, objective: Objective) -> tuple[Network, Objective]:
+    """Returns a network and an objective of the same value that computes no score of another class."""
+    ours = hasattr(network.architecture, "classifier")
+    if ours and isinstance(objective, Logit) and objective.layer == "logits":
+        return of_one_class(network, objective.index), logit(0)
+    return network, objective
 
 
 def answer(taps: Taps, objective: Objective) -> Scalar:

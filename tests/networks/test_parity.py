@@ -153,7 +153,7 @@ def test_float32(network, folder):
     check_network(network, loaded(network, folder), 1e-5, check_float32_gradients)
 
 
-@pytest.mark.parametrize("network", cases((*SLOW, "densenet121")))
+@pytest.mark.parametrize("network", cases((*SLOW, "densenet121", "resnet18", "squeezenet1_0")))
 def test_float64(network, folder, monkeypatch):
     monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))
     with jax.enable_x64(True):

@@ -160,7 +160,8 @@ def test_results_have_the_declared_form(family, name, pictures):
     assert found.shape in ((64, 64), (64, 64, 3)) if method.result == "map" else found.shape == (64, 64, 3)
     if method.detailed is not None:
         again, told = method.told(jaxviz.load(family.network), pictures[0], 285, **options(family, name))
-        np.testing.assert_array_equal(again, found)
+        # What is not told need not be computed, and other sums round otherwise.
+        np.testing.assert_allclose(again, found, atol=1e-5 * float(np.abs(found).max()))
         assert told
         assert all(np.isfinite(value).all() for value in told.values())
     assert np.isfinite(found).all()

@@ -13,7 +13,7 @@ from jaxviz._typing import Heatmap, Image, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.networks.probing import tap_gradient
 from jaxviz.objectives.parts import precise
-from jaxviz.techniques.classes import scored
+from jaxviz.techniques.classes import alone, scored
 
 
 def explained(network: Network, layer: str | None) -> str:
@@ -67,5 +67,7 @@ def contributions(
     network: Network, image: Image, objective: Objective, layer: str, weigh: Weigh
 ) -> Float[Array, "p q"]:
     r"""Returns what each position of a layer contributes to S = -L, at the size of the layer, signed."""
+    if network.shapes[layer][-1] != network.classes:
+        network, objective = alone(network, objective)
     tap, slope = tap_gradient(network, image, layer, lambda taps: -objective(taps))
     return weigh(precise(tap), precise(slope))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxviz._checks import image as checked_image
 from jaxviz._typing import Array, Heatmap, Image, Number, Objective
 from jaxviz.networks import Network
-from jaxviz.techniques.classes import scored
+from jaxviz.techniques.classes import alone, scored
 
 
 def gradient(network: Network, image: Image, target: Number | Objective) -> Heatmap:
@@ -52,4 +52,5 @@ def derivative(network: Network, image: Image, objective: Objective) -> Array:
 
     S itself is differentiated, not L: rules such as `gradient_rules.guided` carry back only what is above 0.
     """
+    network, objective = alone(network, objective)
     return jax.grad(lambda x: -objective(network.features(x)))(image)

@@ -13,7 +13,7 @@ from jaxviz._typing import Heatmap, Image, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.objectives import Logit
 from jaxviz.techniques.baselines import baseline as baseline_of
-from jaxviz.techniques.classes import answer, scored
+from jaxviz.techniques.classes import alone, answer, scored
 from jaxviz.techniques.sampling import at_once
 
 WINDOW, STRIDE = 15, 8
@@ -60,8 +60,7 @@ def occlusion(
       >>> jaxviz.saliency.occlusion(network, jnp.full((64, 64, 3), 0.5), 285, window=32, stride=32).shape
       (64, 64)
     """
-    options = {"window": window, "stride": stride, "baseline": baseline}
-    return occlusion_with_probabilities(network, image, target, **options)[0]  # type: ignore[arg-type]
+    return _occluded(network, image, target, window, stride, baseline, False)[0]
 
 
 def occlusion_with_probabilities(
@@ -96,12 +95,30 @@ def occlusion_with_probabilities(
       >>> told["probabilities"].shape
       (4, 4)
     """
+    return _occluded(network, image, target, window, stride, baseline, True)
+
+
+def _occluded(
+    network: Network,
+    image: Image,
+    target: Number | Objective,
+    window: int,
+    stride: int,
+    baseline: str | Number | Image,
+    tells: bool,
+) -> tuple[Heatmap, dict[str, Float[Array, "..."]]]:
     window, stride = whole(window, "window"), whole(stride, "stride")
     if stride > window:
         raise ValueError(f"stride is {stride}; expected 1 to the window's {window} pixels")
     image = checked_image(image)
-    hidden = baseline_of(baseline, image)
-    return _compiled(network, image, scored(network, target), hidden, window, stride)
+    hidden, objective = baseline_of(baseline, image), scored(network, target)
+    if not tells:
+        network, objective = alone(network, objective)
+    tells = tells and isinstance(objective, Logit)
+    found: tuple[Heatmap, dict[str, Array]] = _compiled(
+        network, image, objective, hidden, window, stride, tells
+    )
+    return found
 
 
 def covers(size: int, window: int, stride: int) -> Float[np.ndarray, "windows size"]:
@@ -116,17 +133,22 @@ def covers(size: int, window: int, stride: int) -> Float[np.ndarray, "windows si
     return ((place >= 0) & (place < window)).astype(np.float32)
 
 
-@functools.partial(jax.jit, static_argnames=("window", "stride"))
-def _compiled(network: Network, image: Image, objective: Objective, hidden: Image, window: int, stride: int):
+@functools.partial(jax.jit, static_argnames=("window", "stride", "tells"))
+def _compiled(
+    network: Network,
+    image: Image,
+    objective: Objective,
+    hidden: Image,
+    window: int,
+    stride: int,
+    tells: bool,
+):
     rows, columns = (covers(size, window, stride) for size in image.shape[:2])
 
     def one(k: Array) -> tuple[Array, dict[str, Array]]:
         inside = jnp.asarray(rows)[k // len(columns), :, None] * jnp.asarray(columns)[k % len(columns)]
         taps = network.features(jnp.where(inside[..., None] > 0, hidden, image))
-        told = {}
-        if isinstance(objective, Logit):
-            told["probabilities"] = answer(taps, objective)
-        return -objective(taps), told
+        return -objective(taps), {"probabilities": answer(taps, objective)} if tells else {}
 
     count = len(rows) * len(columns)
     flat = jax.lax.map(one, jnp.arange(count), batch_size=at_once(count))
