@@ -1,5 +1,6 @@
-"""Style transfer by torch.optim.LBFGS."""
+"""Style transfer by torch.optim.LBFGS, and by pystiche where it is installed."""
 
+import importlib.util
 import time
 from typing import Any
 
@@ -11,7 +12,7 @@ from benchmarks.worker import Work
 
 
 def rows(options: dict[str, Any]) -> dict[str, Any]:
-    """Returns both layouts; on a GPU compiled as well."""
+    """Returns both layouts; on a GPU compiled as well; and pystiche."""
     content, style = workload.pair(options["size"])
 
     def make(layout, wrapped) -> Work:
@@ -36,4 +37,9 @@ def rows(options: dict[str, Any]) -> dict[str, Any]:
         work.result = lambda: {"loss_at_start": work.facts["loss_at_start"]}
         return work
 
-    return {"": runtime.variants(make, "torch.optim.LBFGS ")}
+    variants = runtime.variants(make, "torch.optim.LBFGS ")
+    if importlib.util.find_spec("pystiche"):
+        from benchmarks.peers import pystiche_transfer
+
+        variants["pystiche"] = lambda: pystiche_transfer.run(options)
+    return {"": variants}
