@@ -1,6 +1,7 @@
-"""Run with eight virtual devices: every technique over ragged batches on all of them and on one.
+"""Run with eight virtual devices: techniques over ragged batches on all of them and on one.
 
-Writes an `.npz` of results, `case/n/where`, and of the compiled programs' texts; test_sharding.py compares.
+`python eight_devices.py FILE NAME …` writes an `.npz` of results, `case/n/where`, and of the compiled programs'
+texts; test_sharding.py compares.
 """
 
 import functools
@@ -93,11 +94,15 @@ def share(n, mesh):
     return -(-n // mesh.size)
 
 
-def main(path):
+def chosen(cases, names):
+    return [(name, case) for name, case in cases.items() if name in names]
+
+
+def main(path, *names):
     everywhere, made = jaxviz.mesh(), {}
     made["devices"] = everywhere.size
     squeezenet, vgg16 = (jax.device_put(jaxviz.load(name)) for name in ("squeezenet1_1", "vgg16"))
-    for name, function in FUNCTIONS.items():
+    for name, function in chosen(FUNCTIONS, names):
         axes = None, 0, 0
         everywhere_at_once = jaxviz.batched(function, in_axes=axes, mesh=everywhere)
         for n in MAPPED[name]:
@@ -110,7 +115,7 @@ def main(path):
             )
         placed = sharding.spread(axes, arguments, everywhere)
         made[f"{name}/program"] = everywhere_at_once.program.lower(*placed).compile().as_text()
-    for name, pose in POSED.items():
+    for name, pose in chosen(POSED, names):
         batch = jaxviz.stack([pose(vgg16, image, k) for k, image in enumerate(pictures(11, 32))])
         for n in SOLVED[name]:
             found, part = solve(batch, 0, n, everywhere), share(n, everywhere)
@@ -147,4 +152,4 @@ def finishing(everywhere):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

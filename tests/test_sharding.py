@@ -17,9 +17,13 @@ TESTS = Path(__file__).parent
 COLLECTIVES = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Results of tests/eight_devices.py, by name."""
+QUICK = ("saliency", "noise", "inversion")
+"""A function, one that draws, and a loop; the others go the same ways."""
+OTHERS = tuple(name for name in (*MAPPED, *SOLVED) if name not in QUICK)
+
+
+def run(tmp_path_factory, names):
+    """Returns results of tests/eight_devices.py, by name."""
     path = tmp_path_factory.mktemp("devices") / "made.npz"
     environment = {
         **os.environ,
@@ -28,10 +32,37 @@ def made(tmp_path_factory):
         "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
     }
     ran = subprocess.run(
-        [sys.executable, TESTS / "eight_devices.py", path], env=environment, capture_output=True, text=True
+        [sys.executable, TESTS / "eight_devices.py", path, *names],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 0, ran.stderr
     return np.load(path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return run(tmp_path_factory, QUICK)
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    return run(tmp_path_factory, OTHERS)
+
+
+@pytest.fixture
+def results(request, name):
+    """The results that hold those of a case."""
+    return request.getfixturevalue("made" if name in QUICK else "others")
+
+
+def cases(counts):
+    return [
+        pytest.param(name, n, marks=[pytest.mark.slow] * (name in OTHERS), id=f"{name}-{n}")
+        for name, numbers in counts.items()
+        for n in numbers
+    ]
 
 
 def test_there_are_eight(made):
@@ -43,20 +74,20 @@ def full_shares(n):
     return n - n % -(-n // 8)
 
 
-@pytest.mark.parametrize(("name", "n"), [(name, n) for name, counts in MAPPED.items() for n in counts])
-def test_a_mapped_technique_on_eight_devices_equals_one(made, name, n):
-    everywhere, one, same = made[f"{name}/{n}/all"], made[f"{name}/{n}/one"], full_shares(n)
+@pytest.mark.parametrize(("name", "n"), cases(MAPPED))
+def test_a_mapped_technique_on_eight_devices_equals_one(results, name, n):
+    everywhere, one, same = results[f"{name}/{n}/all"], results[f"{name}/{n}/one"], full_shares(n)
     assert len(one) == len(everywhere) == n
     np.testing.assert_array_equal(everywhere[:same], one[:same])
     np.testing.assert_allclose(everywhere, one, rtol=1e-6, atol=1e-6 * np.abs(one).max())
     assert len(np.unique(one.reshape(n, -1), axis=0)) == n
 
 
-@pytest.mark.parametrize(("name", "n"), [(name, n) for name, counts in SOLVED.items() for n in counts])
-def test_an_optimized_technique_on_eight_devices_equals_one(made, name, n):
-    assert made[f"{name}/{n}/all/losses"].shape == (n, STEPS)
+@pytest.mark.parametrize(("name", "n"), cases(SOLVED))
+def test_an_optimized_technique_on_eight_devices_equals_one(results, name, n):
+    assert results[f"{name}/{n}/all/losses"].shape == (n, STEPS)
     for field in ("value", "losses"):
-        everywhere, one = made[f"{name}/{n}/all/{field}"], made[f"{name}/{n}/one/{field}"]
+        everywhere, one = results[f"{name}/{n}/all/{field}"], results[f"{name}/{n}/one/{field}"]
         same = full_shares(n)
         assert len(one) == len(everywhere) == n
         np.testing.assert_array_equal(everywhere[:same], one[:same])
@@ -64,9 +95,9 @@ def test_an_optimized_technique_on_eight_devices_equals_one(made, name, n):
         assert len(np.unique(one.reshape(n, -1), axis=0)) == n
 
 
-@pytest.mark.parametrize("name", [*MAPPED, *SOLVED])
-def test_no_device_waits_for_another(made, name):
-    text = str(made[f"{name}/program"])
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+def test_no_device_waits_for_another(results, name):
+    text = str(results[f"{name}/program"])
     assert "num_partitions=8" in text
     assert not [word for word in COLLECTIVES if word in text]
 

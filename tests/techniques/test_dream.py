@@ -59,6 +59,7 @@ def test_the_published_numbers_are_a_preset_that_others_take_the_place_of(vgg16,
         dream.dream(vgg16, image, preset="gogle")
 
 
+@pytest.mark.slow
 def test_each_preset_has_the_layers_of_its_network():
     for preset in dream.PRESETS.values():
         assert set(preset.values["layers"]) <= set(
