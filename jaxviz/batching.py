@@ -1,8 +1,9 @@
 """Many images: a function of one image is mapped over a batch in the form that is fastest where it runs.
 
-On a processor that is a few images at a time: the intermediate results of more do not fit its caches. On an
-accelerator it is as many as fit its memory. The parts are fed to one compiled program from the host, which
-measures the same as `jax.lax.map` inside the program, and any number of images is served by few programs.
+On a processor that is two images at a time on each core, by threads of the host: the intermediate results of more
+do not fit its caches, and where one program waits for its own threads another goes on. On an accelerator it is as
+many as fit its memory. The parts are fed to one compiled program from the host, so any number of images is served
+by few programs.
 """
 
 import functools
@@ -20,10 +21,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxviz import sharding
+from jaxviz.threads import cores, side_by_side
 
 AT_ONCE = {"cpu": 4}
 """Images at once on one device, where memory allows it; other platforms take `AT_ONCE_ELSEWHERE`."""
 AT_ONCE_ELSEWHERE = 64
+IN_A_THREAD = 2
+"""Images at once in each thread, where a processor's cores have one each."""
 MEMORY_SHARE = 0.5
 TRIALS = 3
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -35,8 +39,8 @@ def batched(
 ) -> Callable:
     r"""Returns a function of one image as a function of a batch, compiled in its fastest form.
 
-    Like `jax.jit(jax.vmap(function, in_axes))`, with these differences: images go through the device `size` at
-    a time; the last part is filled up to a power of two by repeating its last image, and cut off, so that all
+    Like `jax.jit(jax.vmap(function, in_axes))`, with these differences: images go through the device some at a
+    time; the last part is filled up to a power of two by repeating its last image, and cut off, so that all
     numbers of images together compile at most :math:`\lceil \log_2 size \rceil + 1` programs; and with a `mesh`
     the images are split over its devices. Asking again for the same function compiles nothing.
 
@@ -46,7 +50,8 @@ def batched(
       function: Of the arguments of one image; returns a pytree of arrays. Give a network as an argument with
         axis None, so that its weights are no constants of the program.
       in_axes: As for `jax.vmap`: 0 for stacked and None for shared arguments, one for all, or a tuple.
-      size: Images at once on a device, at least 1; None for what is fastest and fits the memory.
+      size: Images at once on a device, at least 1, in one program after the other; None for what is usually fastest
+        and fits the memory, on a processor several programs side by side.
       mesh: From `jaxviz.mesh`; None for one device.
 
     Returns:
@@ -150,7 +155,7 @@ class _Batched:
         self.devices = 1 if mesh is None else mesh.size
         self.device = jax.devices()[0] if mesh is None else mesh.devices.flat[0]
         self.program = program
-        self.chosen: dict[Any, int] = {}
+        self.chosen: dict[Any, tuple[int, int]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
         n = sharding.image_count(self.axes, arguments)
@@ -158,14 +163,20 @@ class _Batched:
         if n == 0:
             shapes = jax.eval_shape(self.program, *self._shapes(arguments, self.devices))
             return jax.tree.map(lambda leaf: jnp.zeros((0, *leaf.shape[1:]), leaf.dtype), shapes)
-        size = self._size(arguments, n) if self.size is None else self.size
-        parts = []
-        for start in range(0, n, size * self.devices):
+        size, threads = self._form(arguments, n) if self.size is None else (self.size, 1)
+
+        def made(start: int) -> Any:
             stop = min(start + size * self.devices, n)
             local = min(_power_of_two(math.ceil((stop - start) / self.devices)), size)
             count = local * self.devices
             part = self._part(arguments, start, stop, count)
-            parts.append(self._cut(self.program(*part), stop - start, count))
+            return self._cut(self.program(*part), stop - start, count)
+
+        starts = range(0, n, size * self.devices)
+        if min(threads, len(starts)) == 1:
+            parts = [made(start) for start in starts]
+        else:
+            parts = side_by_side(made, starts, threads)
         return jax.tree.map(self._joined, *parts)
 
     def chunk_size(self, arguments: tuple[Any, ...], budget: int | None) -> int:
@@ -193,33 +204,45 @@ class _Batched:
         taken = [[seconds(size) for size in sizes] for _ in range(TRIALS)]
         return sizes[int(np.argmin(np.min(taken, axis=0)))]
 
-    def _size(self, arguments: tuple[Any, ...], n: int) -> int:
-        most = AT_ONCE.get(self.device.platform, AT_ONCE_ELSEWHERE)
-        most = min(most, _power_of_two(math.ceil(n / self.devices)))
+    def _form(self, arguments: tuple[Any, ...], n: int) -> tuple[int, int]:
+        """Returns how many images one program takes, and how many programs run side by side."""
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments))
+        threads, most = 1, AT_ONCE.get(self.device.platform, AT_ONCE_ELSEWHERE)
+        if self.device.platform == "cpu" and self.mesh is None and not traced:
+            threads, most = cores(), IN_A_THREAD
+        most = min(most, _power_of_two(math.ceil(n / self.devices / threads)))
         shapes, structure = jax.tree.flatten(self._shapes(arguments, 1))
-        key = (most, structure, tuple((np.shape(leaf), _kind(leaf)) for leaf in shapes))
+        key = (most, threads, structure, tuple((np.shape(leaf), _kind(leaf)) for leaf in shapes))
         if key not in self.chosen:
-            self.chosen[key] = self._fitting(arguments, most, None)
+            size = self._fitting(arguments, most, None, threads)
+            fits = self._share(1) // max(self._need(arguments, size), 1) if threads > 1 else 1
+            self.chosen[key] = size, min(threads, max(fits, 1))
         return self.chosen[key]
 
-    def _fitting(self, arguments: tuple[Any, ...], size: int, budget: int | None) -> int:
-        limit = MEMORY_SHARE * device_memory(self.device) if budget is None else budget
+    def _share(self, threads: int) -> int:
+        return int(MEMORY_SHARE * device_memory(self.device) / threads)
+
+    def _fitting(self, arguments: tuple[Any, ...], size: int, budget: int | None, threads: int = 1) -> int:
+        limit = self._share(threads) if budget is None else budget
         axes = sharding.flat_axes(self.axes, arguments)
         leaves = zip(axes, jax.tree.leaves(arguments), strict=True)
         shared = sum(np.size(leaf) * _kind(leaf).itemsize for axis, leaf in leaves if axis is None)
         while True:
-            # JAX keeps what is compiled here for the calls with arguments of these shapes.
-            shapes = self._shapes(arguments, size * self.devices)
-            used = self.program.lower(*shapes).compile().memory_analysis()
-            if used is None:
-                return size
-            need = used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes
+            need = self._need(arguments, size)
             if need <= limit or (size == 1 and budget is None):
                 return size
             if size == 1:
                 raise ValueError(f"memory is {limit:,} bytes, but one image needs {need:,}; give more")
             fitting = int((limit - shared) / ((need - shared) / size))
-            size = min(size // 2, _power_of_two(fitting + 1) // 2) or 1
+            size = min(size // 2, _power_of_two(max(fitting, 0) + 1) // 2) or 1
+
+    def _need(self, arguments: tuple[Any, ...], size: int) -> int:
+        """Returns the bytes that the program of so many images needs; 0 where the compiler tells none."""
+        # JAX keeps what is compiled here for the calls with arguments of these shapes.
+        used = self.program.lower(*self._shapes(arguments, size * self.devices)).compile().memory_analysis()
+        if used is None:
+            return 0
+        return int(used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes)
 
     def _shared_placed(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.mesh is None:

@@ -54,6 +54,52 @@ def test_the_number_of_images_changes_no_bit_of_full_parts():
         np.testing.assert_array_equal(form(*arguments(n))["map"], many[:n])
 
 
+def test_settings_of_the_caller_hold_in_all_threads(monkeypatch):
+    monkeypatch.setattr(batching, "cores", lambda: 3)
+    with jax.enable_x64(True):
+        found = jaxviz.batched(lambda x: x / 3)(np.arange(11.0))
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, np.arange(11.0) / 3, rtol=1e-15)
+
+
+def test_an_error_in_a_thread_is_the_callers(monkeypatch):
+    monkeypatch.setattr(batching, "cores", lambda: 3)
+
+    def refuses(image):
+        def refused(image):
+            raise ValueError("no such image")
+
+        return jax.pure_callback(
+            refused, jax.ShapeDtypeStruct((), np.float32), image, vmap_method="sequential"
+        )
+
+    with pytest.raises(Exception, match="no such image"):
+        jaxviz.batched(refuses)(pixels(9))
+
+
+@pytest.mark.parametrize(("threads", "parts"), [(1, {4, 1}), (2, {2, 1}), (8, {2, 1})])
+def test_each_core_has_its_own_few(threads, parts, monkeypatch):
+    monkeypatch.setattr(batching, "cores", lambda: threads)
+    monkeypatch.setattr(batching, "IN_A_THREAD", 4 if threads == 1 else 2)
+    seen = []
+    form = jaxviz.batched(lambda image: image.mean() * threads)
+    program = form.program
+    form._need = lambda arguments, size: 0
+    form.program = lambda images: seen.append(len(images)) or program(images)
+    np.testing.assert_allclose(form(pixels(9)), pixels(9).mean((1, 2, 3)) * threads, rtol=1e-6)
+    form.program = program
+    assert set(seen) == parts
+
+
+@pytest.mark.parametrize(("room", "expected"), [(100, (2, 4)), (25, (1, 4)), (12, (1, 2)), (1, (1, 1))])
+def test_as_many_threads_as_the_memory_holds(room, expected, monkeypatch):
+    monkeypatch.setattr(batching, "cores", lambda: 4)
+    monkeypatch.setattr(batching, "device_memory", lambda device: room / batching.MEMORY_SHARE)
+    form = jaxviz.batched(lambda image: image.std() + room)
+    form._need = lambda arguments, size: 5 * size
+    assert form._form((pixels(40),), 40) == expected
+
+
 @pytest.mark.slow
 def test_saliency_and_an_attack(squeezenet, picture):
     image = picture("chelsea", 80)

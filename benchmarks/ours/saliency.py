@@ -35,5 +35,5 @@ def rows(options: dict[str, Any]) -> dict[str, Any]:
             return made(batched(maps, in_axes=axes, size=size))
 
         usual = {"jaxviz, batched": lambda: made(batched(maps, in_axes=axes))}
-        forms = {"jaxviz, batched, size measured": measured, **usual, **forms}
+        forms = {**usual, "jaxviz, batched, size measured": measured, **forms}
     return {"": forms}
