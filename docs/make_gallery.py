@@ -26,6 +26,8 @@ LINES = {
     "inversions": "invert {source}/saliency-input.png --strip --size 160",
     "visualization": "visualize --network squeezenet1_1 --label goldfish --label 285 --label volcano "
     "--steps 200 --size 160",
+    "diverse": "visualize --network squeezenet1_1 --label goldfish --label volcano --method diverse "
+    "--count 4 --size 128 --steps 200",
     "dream": "dream {source}/saliency-input.png --size 256 --steps 12",
     "textures": "texture {source}/texture-synthesis-input.png --strip --size 160 --exemplar-size 160",
 }
