@@ -40,7 +40,8 @@ CASES = [pytest.param(name, 5 if name in DEAR else 1, id=name) for name in MAPS]
 CASES += [pytest.param(name, 1, marks=pytest.mark.slow, id=f"{name}-all") for name in DEAR]
 """Each with how many pictures are passed over, plus one."""
 MEDIANS = {"integrated-gradients": 3e-3}
-"""Of fifty derivatives some meet a decision that rounding turns, in nearly every picture; float64 is strict."""
+"""Of fifty derivatives some meet a decision that rounding turns, in nearly every picture: captum in float32 is 6e-4
+to 2e-3 away from captum in float64. In float64 both sides agree to 1e-10."""
 
 
 @pytest.fixture(scope="module")
