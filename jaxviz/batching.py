@@ -81,12 +81,12 @@ def chunk_size(
     mesh: Mesh | None = None,
     measure: bool = False,
 ) -> int:
-    """Returns how many images `batched` should take at once on each device: a power of two.
+    """Returns how many images are a good `size` for `batched`, in one program on each device: a power of two.
 
-    That is the number that is usually fastest on the platform, or fewer where the compiled program's memory
-    would exceed the budget. Which number is fastest differs from processor to processor: `measure` finds it. By
-    itself `batched` never measures, since a batch of another size may differ in its last bits, and results would
-    then depend on what else the machine did.
+    That is the number that is usually fastest on the platform, one program after the other, or fewer where the
+    compiled program's memory would exceed the budget. Which number is fastest differs from processor to processor:
+    `measure` finds it. By itself `batched` never measures, since a batch of another size may differ in its last
+    bits, and results would then depend on what else the machine did.
 
     Args:
       function: As for `batched`.

@@ -59,6 +59,11 @@ class Choice:
             return known(text, said.choices, name.replace("_", " "))
         return options.weights_of_layers(text) if said.kind == "layers" else text
 
+    @property
+    def solves(self) -> bool:
+        """Whether a preset's problem is minimized, within a memory also for one picture."""
+        return self.preset is not None and self.method.problem is not None
+
     def values(self, network: Network) -> dict[str, Any]:
         """Returns the options that were given, as the method takes them: classes by their index."""
         found = {}

@@ -30,7 +30,7 @@ def is_many(session: Session, source: str) -> bool:
     """
     if jobs.is_many(source):
         return True
-    solves = session.choice is not None and session.choice.method.problem is not None
+    solves = session.choice is not None and session.choice.solves
     for name, usual in MANY_ALONE.items():
         if name == "memory" and solves:
             continue

@@ -29,7 +29,8 @@ KINDS = (
 """What an option may be: "fraction" can be written 8/255, "class" is an index or a label, "layers" have weights,
 "pictures" are many of the picture's size, [n, h, w, 3]."""
 RESULTS = ("map", "relief", "image", "images", "kernels", "activations", "field")
-"""What a result is: a "map" is drawn by the size of its values, a "relief" [h, w, 3] in colors around grey."""
+"""What a result is: a "map" is drawn by the size of its values, a "relief" [h, w, 3] in colors around grey;
+"images" are several of one target, [n, h, w, 3]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Option:
       shown: How a person writes the default, such as 8/255; empty for the default as it is.
       usual: What commands take where the function has no default.
       flag: The option on the command line, where it is not --NAME.
-      shapes: Whether a number decides shapes, so that another one is another program.
+      shapes: Whether a "number" decides shapes, as integers do, so that another one is another program.
     """
 
     kind: str

@@ -139,6 +139,7 @@ def test_a_picture_that_was_much_enlarged_is_told(command, tmp_path):
         ("classify many --out many", 1, ("many is no run folder",)),
         ("classify many/coffee.png --batch 4", 2, ("--batch is for many pictures", "is one")),
         ("saliency many/coffee.png --save both", 2, ("--save is for many pictures",)),
+        ("attack many/coffee.png --method ifgsm --memory 4GB", 2, ("--memory is for many pictures",)),
     ],
 )
 def test_bad_lines_leave_one_line_and_no_files(command, folder, tmp_path, line, code, words):

@@ -35,6 +35,27 @@ def vgg_layers(depths):
     return tuple(names)
 
 
+HEADS = ("alexnet", "vgg16_classifier", "squeezenet1_1", "googlenet", "resnet18", "densenet121")
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_network_of_one_class_has_the_weights_of_that_class(name):
+    network = blank(name)
+    layer = network.architecture.classifier
+    whole = {
+        kind: jax.random.normal(jax.random.key(0), leaf.shape) for kind, leaf in network.params[layer].items()
+    }
+    network = dataclasses.replace(network, params={**network.params, layer: whole})
+    one = networks.of_one_class(network, jnp.asarray(7))
+    for kind, leaf in whole.items():
+        np.testing.assert_array_equal(one.params[layer][kind], leaf[..., 7:8])
+    image = jax.ShapeDtypeStruct((224, 224, 3), np.float32)
+    assert jax.eval_shape(lambda x: one.features(x, ["logits"]), image)["logits"].shape == (1,)
+    assert one.classes == 1
+    with pytest.raises(ValueError, match="has no classifier"):
+        networks.of_one_class(blank("vgg16"), jnp.asarray(0))
+
+
 @pytest.mark.parametrize("name", VGG_DEPTHS)
 def test_layers_and_shapes_of_vgg(name):
     network = blank(name)

@@ -12,7 +12,7 @@ from jaxviz._checks import known, whole
 from jaxviz._typing import Image, Number, Objective, Scalar
 from jaxviz.networks import Network
 from jaxviz.techniques.baselines import baseline as baseline_of
-from jaxviz.techniques.classes import alone, scored
+from jaxviz.techniques.classes import scored
 from jaxviz.techniques.saliency.gradient import derivative
 from jaxviz.techniques.sampling import total
 
@@ -143,7 +143,6 @@ def _compiled(
     places: Float[Array, " n"],
     weights: Float[Array, " n"],
 ) -> tuple[Image, dict[str, Scalar]]:
-    network, objective = alone(network, objective)
     way = image - start
     mean = total(lambda t: derivative(network, start + t * way, objective), places, weights)
     found = way * mean

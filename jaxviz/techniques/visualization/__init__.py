@@ -56,7 +56,7 @@ FAMILY = Family(
             options={
                 **_COMMON,
                 **_SPECTRUM,
-                "count": Option("integer", "Pictures of each target.", 1, shapes=True),
+                "count": Option("integer", "Pictures of each target.", 1),
                 "diversity": Option("number", "Part of the answer that may be given for differing.", 0),
                 "layer": Option(
                     "layer",

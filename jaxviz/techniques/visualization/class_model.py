@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from jaxviz import constraints, priors, transforms
-from jaxviz._checks import number, random_key, whole
+from jaxviz import constraints, priors
+from jaxviz._checks import number
 from jaxviz._typing import Array, Key, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.networks.preprocessing import MEAN_COLOR
@@ -15,9 +14,9 @@ from jaxviz.optimization import Solution
 from jaxviz.optimizers import Optimizer, adam
 from jaxviz.problem import Problem
 from jaxviz.techniques.classes import scored
-from jaxviz.techniques.visualization.visualizing import SIZE, excited
+from jaxviz.techniques.visualization.visualizing import SIZE, around_mean, excited
 
-STEPS, RATE, DEVIATION = 256, 0.02, 0.01
+STEPS, RATE = 256, 0.02
 DECAY_WEIGHT, ALPHA, TV_WEIGHT, JITTER = 0.02, 2.0, 0.1, 8
 
 
@@ -66,15 +65,13 @@ def problem(
       >>> z.shape
       (64, 64, 3)
     """
-    side = whole(size, "size")
+    start, shift = around_mean(size, jitter, key)
     objective = scored(network, target)
     mean = jnp.asarray(MEAN_COLOR, jnp.float32)
     prior = priors.total(
         priors.alpha_norm(alpha=alpha, center=mean, weight=number(decay_weight, "decay_weight", 0)),
         priors.total_variation(beta=1, weight=number(tv_weight, "tv_weight", 0)),
     )
-    start = mean + DEVIATION * jax.random.normal(random_key(key), (side, side, 3))
-    shift = transforms.roll(jitter) if whole(jitter, "jitter", 0) else None
     return Problem(network, objective, prior=prior, transform=shift, constraint=constraints.box()), start
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Int
 
-from jaxviz import constraints, transforms
-from jaxviz._checks import number, random_key, whole
+from jaxviz import constraints
+from jaxviz._checks import number, whole
 from jaxviz._typing import Array, Image, Key, Number, Objective, symbol
 from jaxviz.networks import Network
 from jaxviz.networks.preprocessing import MEAN_COLOR
@@ -17,9 +16,9 @@ from jaxviz.optimizers import Optimizer, interleaved, normalized_gradient
 from jaxviz.problem import Problem
 from jaxviz.techniques.baselines import blurred
 from jaxviz.techniques.classes import scored
-from jaxviz.techniques.visualization.visualizing import SIZE, excited
+from jaxviz.techniques.visualization.visualizing import SIZE, around_mean, excited
 
-STEPS, RATE, DEVIATION, JITTER = 256, 0.01, 0.01, 8
+STEPS, RATE, JITTER = 256, 0.01, 8
 FADING, BLUR_START, BLUR_END, EVERY = 0.01, 1.5, 0.5, 4
 LEAST_SIGMA = 1e-2
 """Pixels; a blur of this changes nothing in float32."""
@@ -71,12 +70,8 @@ def problem(
     References:
       [1] Yosinski et al. Understanding Neural Networks Through Deep Visualization. ICML Workshop 2015, section 3.
     """
-    side = whole(size, "size")
-    objective = scored(network, target)
-    mean = jnp.asarray(MEAN_COLOR, jnp.float32)
-    start = mean + DEVIATION * jax.random.normal(random_key(key), (side, side, 3))
-    shift = transforms.roll(jitter) if whole(jitter, "jitter", 0) else None
-    return Problem(network, objective, transform=shift, constraint=constraints.box()), start
+    start, shift = around_mean(size, jitter, key)
+    return Problem(network, scored(network, target), transform=shift, constraint=constraints.box()), start
 
 
 def schedule(

@@ -4,10 +4,14 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from jaxviz import parameterizations, transforms
 from jaxviz._checks import number, random_key, whole
 from jaxviz._typing import Array, Key, Number, Objective
 from jaxviz.networks import Network
+from jaxviz.networks.preprocessing import MEAN_COLOR
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer, adam
 from jaxviz.problem import Problem
@@ -111,6 +115,15 @@ def visualize(
       (32, 32, 3)
     """
     return excited(problem, schedule, network, target, key, on_chunk, options)
+
+
+def around_mean(size: int, jitter: int, key: Key | int) -> tuple[Array, transforms.Roll | None]:
+    """Returns noise of deviation 0.01 around ImageNet's mean color, and the random shift by which it is seen."""
+    side = whole(size, "size")
+    start = jnp.asarray(MEAN_COLOR, jnp.float32) + DEVIATION * jax.random.normal(
+        random_key(key), (side, side, 3)
+    )
+    return start, transforms.roll(jitter) if whole(jitter, "jitter", 0) else None
 
 
 def excited(pose, schedule, network, target, key, on_chunk, options) -> Solution:
