@@ -9,7 +9,12 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 OPEN, CLOSE = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 GRIDS = ("networks", "networks16")
-"""Benchmarks of too many rows for a table of rows: the main README has their medians."""
+"""Benchmarks of too many rows for a table of rows, which has their medians instead."""
+SUMMED = {
+    **dict.fromkeys(GRIDS, ("torchvision", "networks")),
+    **dict.fromkeys(("attribution", "attribution64"), ("captum at its best setting", "methods")),
+}
+"""Those of which the main README has medians alone → the rival, and what they go over."""
 COMPILING = "compiling"
 FORMS = {
     "operation by operation": "operation by operation",
@@ -95,22 +100,24 @@ def device(environment: dict) -> str:
 
 
 def medians(record: dict) -> Iterable[list[str]]:
-    """Yields the cells of one row for each kind of work of a benchmark of networks: the median of their ratios."""
+    """Yields the cells of one row for each kind of work of a benchmark of many: the median of their ratios."""
+    rival, many = SUMMED[record["benchmark"]]
     kinds: dict[str, list[float]] = {}
+    target = "".join(f", target ≤ {t} each" for t in {row.get("target") for row in record["rows"]} - {None})
     for row in record["rows"]:
         if row["rival"] is not None:
             kinds.setdefault(row["work"].split(", ")[1], []).append(row["ratio"]["median"])
     for kind, ratios in kinds.items():
-        ratio = f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} – {max(ratios):.2f} among networks)"
+        ratio = f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} – {max(ratios):.2f} among {many}){target}"
         place, commit = device(record["environment"]), record["environment"]["commit"]
         what = f"{kind}, median of {len(ratios)}"
-        yield [record["title"], what, place, "–", "torchvision", "–", ratio, commit]
+        yield [record["title"], what, place, "–", rival, "–", ratio, commit]
 
 
-def table(records: Iterable[dict]) -> str:
-    """Returns one line per row of every benchmark: ours, the best rival, and the ratio."""
+def table(records: Iterable[dict], summed: Iterable[str]) -> str:
+    """Returns one line per row of every benchmark: ours, the best rival, the ratio; medians of those `summed`."""
     ordered = sorted(records, key=lambda r: (r["environment"]["platform"], ORDER.index(r["benchmark"])))
-    cells = [(medians if r["benchmark"] in GRIDS else lines)(r) for r in ordered]
+    cells = [(medians if r["benchmark"] in summed else lines)(r) for r in ordered]
     return markdown(HEAD, (line for rows in cells for line in rows))
 
 
@@ -169,10 +176,10 @@ def whole(records: Iterable[dict], *, short: bool = False) -> str:
     if short:
         # The main README has what was promised, reached or missed; the rest stands in that of the benchmarks.
         promised = [{**r, "rows": [row for row in r["rows"] if "target" in row]} for r in rows]
-        return table(r for r in promised if r["rows"])
+        return table((r for r in promised if r["rows"]), SUMMED)
     grids = sorted((r for r in records if r["benchmark"] in GRIDS), key=lambda r: ORDER.index(r["benchmark"]))
     bought = [r for r in records if r["benchmark"] == COMPILING]
-    parts = [table(rows + grids)] if rows or grids else []
+    parts = [table(rows + grids, GRIDS)] if rows or grids else []
     if bought:
         what = "What compiling buys, in images per second; of inversion, texture and style in evaluations (value, "
         what += "gradient and a step of Adam) of one image per second"

@@ -21,7 +21,6 @@ ROWS = {
 }
 GAP = 8
 LINES = {
-    "filters": "filters --network squeezenet1_1",
     "activations": "activations {source}/saliency-input.png --layer fire4 --count 12",
     "inversions": "invert {source}/saliency-input.png --strip --size 160",
     "visualization": "visualize --network squeezenet1_1 --label goldfish --label 285 --label volcano "
