@@ -24,7 +24,7 @@ ALLOWED = {
     "_typing": set(),
     "_checks": {"_typing"},
     "colors": BASE | {"colors"},
-    "images": BASE,
+    "images": BASE | {"images"},
     "norms": {"_typing"},
     "networks": BASE | {"networks"},
     "checkpoints": BASE | {"networks", "checkpoints"},

@@ -22,7 +22,7 @@ def test_reading_by_threads_restores_what_belongs_to_the_process(tmp_path, monke
         assert Image.MAX_IMAGE_PIXELS is None
         checked(*arguments)
 
-    monkeypatch.setattr(images, "check_pixels", waiting)
+    monkeypatch.setattr(images.reading, "check_pixels", waiting)
     limit, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
     found = []
     threads = [threading.Thread(target=lambda: found.append(images.read(path))) for _ in range(2)]
