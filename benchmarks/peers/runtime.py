@@ -14,7 +14,7 @@ def start(options: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(options["cores"])
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = options["precision"] == "tf32"
-    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = options["precision"] == "tf32"
     return {
         "torch": torch.__version__,
         "torch_platform": "gpu" if device() == "cuda" else "cpu",

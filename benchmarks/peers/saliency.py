@@ -13,7 +13,8 @@ from benchmarks.worker import Work
 def rows(options: dict[str, Any]) -> dict[str, Any]:
     """Returns both layouts, for a batch also in parts; on a GPU compiled as well."""
     batch, found = options["batch"], {}
-    for count in sorted({batch, *(n for n in options["together"] if n < batch)}, reverse=True):
+    parts = [n for n in options["together"] if n < batch and runtime.device() == "cpu"]
+    for count in sorted({batch, *parts}, reverse=True):
         each = runtime.variants(lambda layout, wrapped, count=count: saliency(batch, count, layout, wrapped))
         found |= {
             name + (f", {count} at a time" if count < batch else ""): make for name, make in each.items()

@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from jaxviz._checks import known
 from jaxviz._typing import Image, Key, Params, Relu, Taps, static, symbol
+from jaxviz.networks.layers import PRECISIONS
 from jaxviz.networks.preprocessing import Preprocessing
 
 
@@ -84,6 +85,11 @@ class Network:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of all taps of a 224×224 picture, by name."""
         return tap_shapes(self.architecture, self.params)
+
+    @property
+    def precision(self) -> jax.lax.Precision:
+        """How exactly its products are made on accelerators; HIGHEST where its architecture does not say."""
+        return PRECISIONS[getattr(self.architecture, "precision", "float32")][1]
 
     @property
     def classes(self) -> int | None:

@@ -1,8 +1,8 @@
 """Max and average pooling; the derivative of max pooling stays fast inside a compiled loop.
 
-XLA runs its automatic gradient on the CPU many times slower than a sum over the members of the windows. On other
-accelerators the automatic rule is used. It has reverse-mode derivatives only (`jax.custom_vjp`): `jax.jvp` raises
-TypeError.
+XLA runs its automatic gradient many times slower than a sum over the members of the windows on the CPU, and slower
+on GPUs. On other accelerators the automatic rule is used. It has reverse-mode derivatives only (`jax.custom_vjp`):
+`jax.jvp` raises TypeError.
 """
 
 import functools
@@ -94,7 +94,8 @@ def _max_pool_forward(x, window, stride, ceil, padding):
     def pooled(x):
         return _pool_with_winner(x, window, stride, ceil, padding)
 
-    y, winner = lax.platform_dependent(x, cpu=functools.partial(_made_once, pooled), default=plain)
+    once = functools.partial(_made_once, pooled)
+    y, winner = lax.platform_dependent(x, cpu=once, cuda=pooled, rocm=pooled, default=plain)
     return y, (x, winner)
 
 
@@ -131,7 +132,8 @@ def _max_pool_backward(window, stride, ceil, padding, residuals, g):
     def by_winner(x, winner, g):
         return _scatter_to_winner(g, winner, x.shape, window, stride, padding)
 
-    return (lax.platform_dependent(x, winner, g, cpu=by_winner, default=automatic),)
+    by_platform = {"cpu": by_winner, "cuda": by_winner, "rocm": by_winner, "default": automatic}
+    return (lax.platform_dependent(x, winner, g, **by_platform),)
 
 
 max_pool.defvjp(_max_pool_forward, _max_pool_backward)

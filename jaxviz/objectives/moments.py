@@ -126,19 +126,22 @@ def count(tap: Array, counts: Array | None) -> Scalar:
     return jnp.asarray(flat(tap).shape[0], jnp.float32) if counts is None else jnp.sum(counts)
 
 
-def products(features: Float[Array, "n c"], counts: Array | None) -> Float[Array, "c c"]:
+def products(
+    features: Float[Array, "n c"], counts: Array | None, precision: jax.lax.Precision = EXACT
+) -> Float[Array, "c c"]:
     """Returns the sum over positions of the products of channels."""
-    return _second(features if counts is None else features * jnp.sqrt(counts)[:, None])
+    weighted = features if counts is None else features * jnp.sqrt(counts)[:, None]
+    return _second(weighted, precision)
 
 
-@jax.custom_vjp
-def _second(f: Float[Array, "n c"]) -> Float[Array, "c c"]:
-    return jnp.matmul(f.T, f, precision=EXACT)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _second(f: Float[Array, "n c"], precision: jax.lax.Precision) -> Float[Array, "c c"]:
+    return jnp.matmul(f.T, f, precision=precision)
 
 
-def _second_backward(f, g):
+def _second_backward(precision, f, g):
     # The automatic rule makes two products, f g and f gᵀ, as large as the features each.
-    return (jnp.matmul(f, g + g.T, precision=EXACT),)
+    return (jnp.matmul(f, g + g.T, precision=precision),)
 
 
-_second.defvjp(lambda f: (_second(f), f), _second_backward)
+_second.defvjp(lambda f, precision: (_second(f, precision), f), _second_backward)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -34,11 +35,12 @@ class MatchGram(Additive):
     targets: Mapping[str, Array]
     weights: Mapping[str, Array]
     guides: Guides | None = None
+    precision: jax.lax.Precision = static(default=EXACT)
 
     def layer_sums(self, layer: str, tap: Array, part: Part | None) -> Any:
         """Returns the number of positions and the sum of products of channels."""
         counts = position_weights(layer, tap, _guide(self.guides, layer), part)
-        return count(tap, counts), products(flat(tap), counts)
+        return count(tap, counts), products(flat(tap), counts, self.precision)
 
     def layer_term(self, layer: str, sums: Any) -> Scalar:
         """Returns the weighted distance."""
@@ -59,6 +61,7 @@ class MatchMoments(Additive):
     weights: Mapping[str, Array]
     kind: str = static()
     guides: Guides | None = None
+    precision: jax.lax.Precision = static(default=EXACT)
 
     def layer_sums(self, layer: str, tap: Array, part: Part | None) -> Any:
         """Returns the number of positions, and the sums of features and of their squares or products."""
@@ -67,7 +70,7 @@ class MatchMoments(Additive):
         weighted = shifted if counts is None else shifted * counts[:, None]
         if self.kind == "moments":
             return count(tap, counts), jnp.sum(weighted, 0), jnp.sum(weighted * shifted, 0)
-        return count(tap, counts), jnp.sum(weighted, 0), products(shifted, counts)
+        return count(tap, counts), jnp.sum(weighted, 0), products(shifted, counts, self.precision)
 
     def layer_term(self, layer: str, sums: Any) -> Scalar:
         """Returns the weighted distance."""
@@ -111,6 +114,7 @@ def match_gram(
     centered: bool = False,
     shares: Sequence[Number] | None = None,
     guides: Guides | None = None,
+    precision: jax.lax.Precision = EXACT,
 ) -> MatchGram | MatchMoments:
     r"""Returns an objective: how far the Gram matrices of an image are from `target`'s.
 
@@ -133,6 +137,7 @@ def match_gram(
       shares: :math:`s_k`, at least 0; they are divided by their sum. None for equal ones.
       guides: Layer → [h', w'], at least 0: how much each position of the tap counts in G, as in [3]; None for all
         as much.
+      precision: How exactly the products of features are made, such as `network.precision`.
 
     Returns:
       A pure function from the taps of one image to a float32 scalar, zero at `target`.
@@ -159,9 +164,9 @@ def match_gram(
       2.25
     """
     if centered:
-        return _matched("covariance", target, weights, shares, guides)
+        return _matched("covariance", target, weights, shares, guides, precision)
     summary, checked = _summary(target, weights, shares)
-    return MatchGram(spreads(summary, "gram"), checked, _checked_guides(guides, checked))
+    return MatchGram(spreads(summary, "gram"), checked, _checked_guides(guides, checked), precision)
 
 
 def match_moments(
@@ -170,6 +175,7 @@ def match_moments(
     weights: Mapping[str, Number],
     shares: Sequence[Number] | None = None,
     guides: Guides | None = None,
+    precision: jax.lax.Precision = EXACT,
 ) -> MatchMoments:
     r"""Returns an objective: how far mean and deviation of each channel are from `target`'s.
 
@@ -188,7 +194,7 @@ def match_moments(
       >>> float(style({"relu1_1": 2 * jnp.ones((4, 4, 3))}))  # the means differ by 2
       4.0
     """
-    return _matched("moments", target, weights, shares, guides)
+    return _matched("moments", target, weights, shares, guides, precision)
 
 
 def match_gaussian(
@@ -197,6 +203,7 @@ def match_gaussian(
     weights: Mapping[str, Number],
     shares: Sequence[Number] | None = None,
     guides: Guides | None = None,
+    precision: jax.lax.Precision = EXACT,
 ) -> MatchMoments:
     r"""Returns an objective: the squared Wasserstein-2 distance of Gaussians fitted to the features.
 
@@ -218,13 +225,15 @@ def match_gaussian(
       >>> round(float(style({"relu1_1": 2 * jnp.ones((4, 4, 3))})), 4)  # the means differ by 2
       4.0
     """
-    return _matched("wasserstein", target, weights, shares, guides)
+    return _matched("wasserstein", target, weights, shares, guides, precision)
 
 
-def _matched(kind: str, target: Any, weights: Any, shares: Any, guides: Guides | None) -> MatchMoments:
+def _matched(
+    kind: str, target: Any, weights: Any, shares: Any, guides: Guides | None, precision: jax.lax.Precision
+) -> MatchMoments:
     summary, checked = _summary(target, weights, shares)
     return MatchMoments(
-        summary.means, spreads(summary, kind), checked, kind, _checked_guides(guides, checked)
+        summary.means, spreads(summary, kind), checked, kind, _checked_guides(guides, checked), precision
     )
 
 

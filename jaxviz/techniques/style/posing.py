@@ -4,6 +4,7 @@ r"""The problem of style transfer, made of symbols.
           + \beta \sum_l v_l \, d \left( \phi_l(x), \phi_l(a) \right) + \lambda \, TV(x)
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -125,7 +126,7 @@ def problem(
     terms: list[tuple[Array, Objective]] = [(alpha, matched)]
     names = ["content"]
     summaries = [seen.summary(picture) for picture in pictures]
-    loss = LOSSES[values["style_loss"]]
+    loss = functools.partial(LOSSES[values["style_loss"]], precision=network.precision)
     if masks is None:
         terms.append((beta, loss(summaries, weights=style_layers, shares=shares)))
         names.append("style")

@@ -104,7 +104,7 @@ def problem(
     box = _range(pictures) if ranged else constraints.box()
     posed = Problem(
         network=made,
-        objective=LOSSES[values["kind"]](summaries, weights=layers, shares=shares),
+        objective=LOSSES[values["kind"]](summaries, weights=layers, shares=shares, precision=made.precision),
         parameterization=parameterizations.pixels(),
         constraint=box,
     )
