@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -116,7 +117,7 @@ def _start(benchmark, case, process, only, wants_results, settings, scratch: Pat
         "calls": case.calls,
     }
     environment = system.environment(settings.huge_pages) | {
-        "PYTHONPATH": str(system.ROOT),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(system.ROOT), os.environ.get("PYTHONPATH")])),
         # What the first round compiled, the others find: its seconds are those that count as compiling.
         "JAX_COMPILATION_CACHE_DIR": str(scratch / "jax") if case.cached else "",
         "TORCHINDUCTOR_CACHE_DIR": str(scratch / "torch"),

@@ -1,6 +1,6 @@
 """The settings of PyTorch's process, and what it runs on. Imports no jaxviz."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -45,14 +45,19 @@ def array(images: torch.Tensor) -> np.ndarray:
     return images.detach().cpu().numpy().transpose(0, 2, 3, 1)
 
 
-def variants(make: Callable[..., Any], prefix: str = "torch ") -> dict[str, Callable[[], Any]]:
-    """Returns the variants of both layouts, eager and on a GPU compiled; `make(layout, compiled)` makes one."""
+def variants(
+    make: Callable[..., Any], prefix: str = "torch ", layouts: Collection[str] = tuple(LAYOUTS)
+) -> dict[str, Callable[[], Any]]:
+    """Returns the variants of both layouts, eager and on a GPU compiled; `make(layout, compiled)` makes one.
+
+    Compiled are those of `layouts`.
+    """
     found = {}
     for name, layout in LAYOUTS.items():
         found[f"{prefix}eager, {name}"] = lambda layout=layout: make(layout, lambda module: module)
     if device() == "cuda":
-        for name, layout in LAYOUTS.items():
-            found[f"{prefix}compiled, {name}"] = lambda layout=layout: make(layout, compiled)
+        for name in layouts:
+            found[f"{prefix}compiled, {name}"] = lambda layout=LAYOUTS[name]: make(layout, compiled)
     return found
 
 

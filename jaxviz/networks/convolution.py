@@ -49,9 +49,14 @@ def conv2d(
       y, of height `(h + above + below - kh) // strides[0] + 1` and width likewise.
     """
     if kernel.shape[:2] == (1, 1) and padding == UNPADDED:
-        # One product of matrices, which XLA makes two to three times faster than the convolution it is.
-        x = x[:, :: strides[0], :: strides[1]]
-        return lax.dot_general(x, kernel[0, 0], (((3,), (0,)), ((), ())), precision=precision)
+        return lax.platform_dependent(
+            x[:, :: strides[0], :: strides[1]],
+            kernel,
+            # One product of matrices, which XLA makes two to three times faster than the convolution it is.
+            cpu=lambda x, kernel: jnp.matmul(x, kernel[0, 0], precision=precision),
+            # Of which it tries many forms for each size on a GPU: a minute for a network of these.
+            default=functools.partial(_canonical, strides=(1, 1), padding=UNPADDED, precision=precision),
+        )
     plain = functools.partial(_convolve, strides=strides, padding=padding, precision=precision)
     if not _is_stem(kernel, strides):
         return plain(x, kernel)
