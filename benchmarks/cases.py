@@ -148,7 +148,7 @@ def networks(batch: int, quick: bool) -> list[Case]:
     ]
 
 
-def attribution(quick: bool, cases: tuple[tuple[str, int], ...]) -> list[Case]:
+def attribution(quick: bool, cases: tuple[tuple[str, int], ...], **facts: float) -> list[Case]:
     size, cases = (64, (("squeezenet1_1", 2),)) if quick else (224, cases)
     return [
         Case(
@@ -157,7 +157,7 @@ def attribution(quick: bool, cases: tuple[tuple[str, int], ...]) -> list[Case]:
             seconds=1.0,
             least=2,
             keep_fastest=True,
-            facts={"target": 0.77},
+            facts=facts,
         )
         for network, n in cases
     ]
@@ -216,7 +216,10 @@ BENCHMARKS = {
         "evaluations",
     ),
     "attribution": Benchmark(
-        "Attribution against captum, 224²", "one picture", 2, lambda quick: attribution(quick, ATTRIBUTION)
+        "Attribution against captum, 224²",
+        "one picture",
+        2,
+        lambda quick: attribution(quick, ATTRIBUTION, target=0.77),
     ),
     "attribution64": Benchmark(
         "Attribution against captum, 224², for a GPU",

@@ -210,23 +210,35 @@ class _Batched:
         threads, most = 1, AT_ONCE.get(self.device.platform, AT_ONCE_ELSEWHERE)
         if self.device.platform == "cpu" and self.mesh is None and not traced:
             threads, most = cores(), IN_A_THREAD
-        most = min(most, _power_of_two(math.ceil(n / self.devices / threads)))
+        part = _power_of_two(math.ceil(n / self.devices / threads))
         shapes, structure = jax.tree.flatten(self._shapes(arguments, 1))
-        key = (most, threads, structure, tuple((np.shape(leaf), _kind(leaf)) for leaf in shapes))
+        key = (part, threads, structure, tuple((np.shape(leaf), _kind(leaf)) for leaf in shapes))
         if key not in self.chosen:
-            size = self._fitting(arguments, most, None, threads)
+            size = self._fitting(arguments, min(most, part), None, threads)
+            if threads > 1:
+                size = self._fitting(arguments, self._worthwhile(arguments, size, part), None, threads)
             fits = self._share(1) // max(self._need(arguments, size), 1) if threads > 1 else 1
             self.chosen[key] = size, min(threads, max(fits, 1))
         return self.chosen[key]
+
+    def _worthwhile(self, arguments: tuple[Any, ...], size: int, most: int) -> int:
+        """Returns how many images at once are worth reading all weights for: they fill half as many bytes."""
+        shared = self._shared_bytes(arguments)
+        own = (self._need(arguments, size) - shared) / size
+        while size < most and 2 * size * own < shared:
+            size *= 2
+        return size
+
+    def _shared_bytes(self, arguments: tuple[Any, ...]) -> int:
+        leaves = zip(sharding.flat_axes(self.axes, arguments), jax.tree.leaves(arguments), strict=True)
+        return sum(np.size(leaf) * _kind(leaf).itemsize for axis, leaf in leaves if axis is None)
 
     def _share(self, threads: int) -> int:
         return int(MEMORY_SHARE * device_memory(self.device) / threads)
 
     def _fitting(self, arguments: tuple[Any, ...], size: int, budget: int | None, threads: int = 1) -> int:
         limit = self._share(threads) if budget is None else budget
-        axes = sharding.flat_axes(self.axes, arguments)
-        leaves = zip(axes, jax.tree.leaves(arguments), strict=True)
-        shared = sum(np.size(leaf) * _kind(leaf).itemsize for axis, leaf in leaves if axis is None)
+        shared = self._shared_bytes(arguments)
         while True:
             need = self._need(arguments, size)
             if need <= limit or (size == 1 and budget is None):
@@ -301,6 +313,5 @@ def _power_of_two(n: int) -> int:
 
 
 def _kind(leaf: Any) -> Any:
-    """Returns the type that a leaf has in a program; keys have one of their own."""
-    is_key = jnp.issubdtype(getattr(leaf, "dtype", np.float32), jax.dtypes.prng_key)
-    return leaf.dtype if is_key else jnp.result_type(leaf)
+    """Returns the type that a leaf has in a program: its own where it is JAX's, that of a key too."""
+    return leaf.dtype if isinstance(leaf, jax.Array) else jnp.result_type(leaf)

@@ -100,6 +100,15 @@ def test_as_many_threads_as_the_memory_holds(room, expected, monkeypatch):
     assert form._form((pixels(40),), 40) == expected
 
 
+@pytest.mark.parametrize(("weights", "expected"), [(10, 2), (40, 4), (90, 8), (10_000, 16)])
+def test_heavy_weights_are_read_for_more_images(weights, expected, monkeypatch):
+    monkeypatch.setattr(batching, "cores", lambda: 2)
+    shared = np.zeros(weights, np.float32)
+    form = jaxviz.batched(lambda weights, image: image.std() + weights.sum(), in_axes=(None, 0))
+    form._need = lambda arguments, size: 4 * weights + 24 * size
+    assert form._form((shared, pixels(32)), 32) == (expected, 2)
+
+
 @pytest.mark.slow
 def test_saliency_and_an_attack(squeezenet, picture):
     image = picture("chelsea", 80)

@@ -159,3 +159,13 @@ def test_terms_are_the_contributions_of_the_layers():
     assert both.layers == ("relu2", "relu1")
     with pytest.raises(TypeError, match="Logit is no function of sums"):
         objectives.weighted_sum((1, objectives.logit(0))).sums({})
+
+
+@pytest.mark.parametrize("kind", STATISTICS)
+def test_products_are_made_as_exactly_as_asked(kind):
+    taps = {"relu1_1": jnp.asarray(np.random.default_rng(0).random((3, 4, 5)), jnp.float32)}
+    for precision in (jax.lax.Precision.HIGHEST, jax.lax.Precision.HIGH):
+        objective = STATISTICS[kind](taps, weights={"relu1_1": 1.0}, precision=precision)
+        text = jax.jit(jax.grad(objective)).lower(taps).as_text()
+        # The means and deviations of "moments" need no products of channels but for the target.
+        assert (f"precision = [{precision.name}, {precision.name}]" in text) == (kind != "moments")

@@ -9,7 +9,7 @@ import typer
 import jaxviz
 from jaxviz._checks import known
 from jaxviz.checkpoints.store import manifest
-from jaxviz.cli import options
+from jaxviz.cli import options, runs
 from jaxviz.cli.analysis import CLASSIFIER, square
 from jaxviz.cli.command import command
 from jaxviz.cli.options import HOW, WHAT, option
@@ -41,7 +41,7 @@ def filters(
     known(scale, sheets.SCALES, "scale")
     session.opens_pictures(session.out)
     network = session.given["network"]
-    model = jaxviz.load(network, weights=session.given["weights"])
+    model = runs.network(session)
     convolutions = structure(model.architecture).convolutions
     first = next(iter(convolutions))
     layer = layer or first
@@ -83,7 +83,7 @@ def activations(
     session.opens_pictures(session.out)
     pixels = jnp.asarray(square(session, picture))
     network = session.given["network"]
-    model = jaxviz.load(network, weights=session.given["weights"])
+    model = runs.network(session)
     found = session.timed(lambda: jaxviz.features.activations(model, pixels, layer))
     maps, strength, order = (np.asarray(value) for value in found)
     if not np.isfinite(maps).all():

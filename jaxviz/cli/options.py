@@ -212,9 +212,11 @@ def network(default: str | None) -> list[Parameter]:
     """Returns the options that choose a network and its weights."""
     usual = "A name that `jaxviz networks` lists." + (" Default: the preset's." if default is None else "")
     file = "A weight file instead of the shipped or fetched one."
+    exactly = "float32; on a GPU tf32 or bfloat16 are many times as fast, and less exact."
     return [
         parameter("network", Annotated[str | None, option("--network", WHAT, usual)], default),
         parameter("weights", Annotated[Path | None, option("--weights", WHAT, file)], None),
+        parameter("precision", Annotated[str, option("--precision", MACHINE, exactly)], "float32"),
     ]
 
 

@@ -12,7 +12,9 @@ import jaxviz
 from jaxviz import images, jobs
 from jaxviz.cli.methods import Choice, chosen_neuron, class_index
 from jaxviz.cli.session import Session, Stopped, optimizer_named
+from jaxviz.jobs.tasks.features import averaged
 from jaxviz.networks import Network, compiled_features
+from jaxviz.objectives.parts import precise
 
 SHOWN = 10
 """Failures that are told by name; all of them are in the run's rows."""
@@ -50,7 +52,8 @@ def fitted(session: Session, path: str | Path, fit: Callable[[images.Picture], n
 
 def network(session: Session) -> Network:
     """Returns the network of a session."""
-    return jaxviz.load(session.given["network"], weights=session.given["weights"])
+    given = session.given
+    return jaxviz.load(given["network"], weights=given["weights"], precision=given["precision"])
 
 
 def feature_arrays(
@@ -58,7 +61,7 @@ def feature_arrays(
 ) -> dict[str, Any]:
     """Returns taps of a picture by name, averaged over positions where asked for."""
     taps = compiled_features(network, jnp.asarray(picture), tuple(layers))
-    return {name: tap.mean((0, 1)) if pool and tap.ndim == 3 else tap for name, tap in taps.items()}
+    return {name: averaged(tap) if pool else precise(tap) for name, tap in taps.items()}
 
 
 def run(session: Session, source: str, make: Callable[[], jobs.Task]) -> None:

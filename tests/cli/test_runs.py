@@ -45,6 +45,24 @@ def test_classes_of_a_folder_are_those_of_each_picture(command, folder, tmp_path
     assert again.stderr.startswith("run: 3 pictures (3 of them before), 0 failed")
 
 
+@pytest.mark.parametrize("source", ["many", "many/coffee.png"])
+def test_features_of_a_16_bit_network_are_written_in_32(command, folder, tmp_path, squeezenet, source):
+    network = jaxviz.load("squeezenet1_1", precision="bfloat16")
+    pixels = images.fit_square(images.read(folder / "coffee.png"), 64)
+    expected = np.asarray(network.features(pixels, ["fire2"])["fire2"], np.float32)
+    line = ("features", source, "--layer", "fire2", "--size", 64, "--precision", "bfloat16")
+    assert command(*line, "--out", "run" if source == "many" else "a.npz", "--json", "a.json").code == 0
+    if source == "many":
+        names = [row["name"] for row in rows(tmp_path / "run")]
+        found = np.load(tmp_path / "run" / "arrays-00000.npz")["fire2"][names.index("coffee.png")]
+    else:
+        found = np.load(tmp_path / "a.npz")["fire2"]
+    assert found.dtype == np.float32
+    assert json.loads((tmp_path / "a.json").read_text())["settings"]["precision"] == "bfloat16"
+    assert np.abs(found - expected).max() <= 0.02 * expected.max()
+    assert not np.array_equal(found, squeezenet.features(pixels, ["fire2"])["fire2"])
+
+
 def test_failures_are_skipped_counted_listed_and_in_the_exit_code(command, folder, tmp_path):
     (folder / "torn.png").write_text("no picture")
     outcome = command("classify", "many", "--size", 64, "--json", "a.json")

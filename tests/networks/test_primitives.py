@@ -213,6 +213,25 @@ def test_average_pool_is_the_mean_of_the_pixels_inside(pool, size):
     np.testing.assert_allclose(average_pool(jnp.asarray(x), *pool), expected, rtol=1e-5, atol=1e-6)
 
 
+def operations_on(platform, function, *inputs):
+    """What the program of a function and its derivative is made of, on a platform that need not be here."""
+    traced = jax.jit(jax.grad(lambda *inputs: jnp.sum(function(*inputs) ** 2))).trace(*inputs)
+    return traced.lower(lowering_platforms=(platform,)).as_text()
+
+
+@pytest.mark.parametrize(("platform", "scatters"), [("cpu", False), ("cuda", False), ("tpu", True)])
+def test_the_derivative_of_max_pooling_scatters_where_that_is_fast(platform, scatters):
+    text = operations_on(platform, lambda x: max_pool(x, 3, 2), jnp.ones((1, 9, 9, 2)))
+    assert ("select_and_scatter" in text) == scatters
+
+
+@pytest.mark.parametrize(("platform", "product"), [("cpu", True), ("cuda", False)])
+def test_a_convolution_of_one_pixel_is_a_product_where_that_is_fast(platform, product):
+    text = operations_on(platform, conv2d, jnp.ones((1, 4, 4, 8)), jnp.ones((1, 1, 8, 8)))
+    assert ("dot_general" in text) == product
+    assert ("stablehlo.convolution" in text) != product
+
+
 def test_the_primitives_have_no_forward_mode():
     x = jnp.ones((1, 4, 4, 1))
     with pytest.raises(TypeError, match="custom_vjp"):

@@ -55,6 +55,7 @@ def preset_network(session: Session, name: str = "", *, classifier: bool = False
         name or preset_name(session),
         weights=session.given["weights"],
         pooling=session.given.get("pooling") or "max",
+        precision=session.given["precision"],
         classifier=classifier,
     )
 

@@ -11,6 +11,7 @@ from jaxviz.jobs.sizes import Square
 from jaxviz.jobs.sources import Item
 from jaxviz.jobs.tasks.base import Mapped, Result, Task, described
 from jaxviz.networks import Network
+from jaxviz.objectives.parts import precise
 
 
 def features(network: Network, layers: Sequence[str], *, size: int = 224, pool: bool = False) -> Task:
@@ -43,10 +44,15 @@ def features(network: Network, layers: Sequence[str], *, size: int = 224, pool: 
     return Mapped(network, _taps(wanted, pool), told, sizing, columns, settings)
 
 
+def averaged(tap: Any) -> Any:
+    """Returns the mean over positions of one picture's tap, which may have none, in float32 at least."""
+    return precise(tap).mean((0, 1)) if tap.ndim == 3 else precise(tap)
+
+
 @functools.cache
 def _taps(layers: tuple[str, ...], pool: bool) -> Callable[..., Any]:
     def function(network: Network, image: Any, choice: Any, numbers: Any) -> Any:
         taps = network.features(image, layers)
-        return {k: tap.mean((0, 1)) if pool and tap.ndim == 3 else tap for k, tap in taps.items()}
+        return {layer: averaged(tap) if pool else precise(tap) for layer, tap in taps.items()}
 
     return function
