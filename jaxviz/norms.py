@@ -1,8 +1,10 @@
 r"""The norms that perturbations are measured in, which symbols share.
 
-Each knows three things: the direction of steepest ascent within its unit ball, the nearest point of a ball, and
-how to draw from one.
+Each knows four things: how long a vector is, the direction of steepest ascent within its unit ball, the nearest
+point of a ball, and how to draw from one.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,10 @@ Vector = Float[Array, "..."]
 
 class Linf:
     r"""The maximum norm :math:`\max_i |v_i|`."""
+
+    def measure(self, v: Vector) -> Float[Array, ""]:
+        """Returns the norm of a vector."""
+        return jnp.abs(v).max()
 
     def project(self, v: Vector, radius: Number) -> Vector:
         """Returns the nearest vector of norm at most `radius`."""
@@ -31,6 +37,10 @@ class Linf:
 
 class L2:
     r"""The Euclidean norm :math:`\sqrt{\sum_i v_i^2}`."""
+
+    def measure(self, v: Vector) -> Float[Array, ""]:
+        """Returns the norm of a vector."""
+        return _length(v)
 
     def project(self, v: Vector, radius: Number) -> Vector:
         """Returns the nearest vector of norm at most `radius`."""
@@ -52,6 +62,10 @@ class L2:
 class L1:
     r"""The sum norm :math:`\sum_i |v_i|`."""
 
+    def measure(self, v: Vector) -> Float[Array, ""]:
+        """Returns the norm of a vector."""
+        return jnp.abs(v).sum()
+
     def project(self, v: Vector, radius: Number) -> Vector:
         """Returns the nearest vector of norm at most `radius` (Duchi et al., ICML 2008, figure 1)."""
         flat = jnp.abs(v).ravel()
@@ -69,6 +83,14 @@ class L1:
         largest = jnp.argmax(jnp.abs(flat))
         return jnp.zeros_like(flat).at[largest].set(jnp.sign(flat[largest])).reshape(g.shape)
 
+    def spread(self, g: Vector, share: float) -> Vector:
+        """Returns a vector of norm 1 along the signs of the largest entries of `g`: this share of them, equally."""
+        flat = g.ravel()
+        least = jax.lax.top_k(jnp.abs(flat), max(1, math.ceil(share * flat.size)))[0][-1]
+        chosen = jnp.where(jnp.abs(flat) >= least, jnp.sign(flat), 0)
+        count = jnp.abs(chosen).sum()
+        return (chosen / jnp.where(count > 0, count, 1)).reshape(g.shape)
+
     def sample(self, key: Key, shape: tuple[int, ...], radius: Number) -> Vector:
         """Returns a vector drawn uniformly from the ball of `radius`."""
         along, signs, out = jax.random.split(key, 3)
@@ -82,3 +104,9 @@ def _length(v: Vector) -> Float[Array, ""]:
 
 
 NORMS: dict[str, Linf | L2 | L1] = {"linf": Linf(), "l2": L2(), "l1": L1()}
+
+
+def ascent(norm: str, g: Vector, share: float = 0.0) -> Vector:
+    """Returns the direction of a norm; for the sum norm spread over a share of the entries, where one is given."""
+    kind = NORMS[norm]
+    return kind.spread(g, share) if isinstance(kind, L1) and share else kind.direction(g)

@@ -91,6 +91,7 @@ def advance(problem: Minimizable, state: State, n: Int[Array, ""] | int) -> Stat
     def body(i, state):
         key = jax.random.fold_in(state.key, state.evaluations)
         loss, gradient = jax.value_and_grad(problem.loss)(state.z, key)
+        loss = loss.astype(state.best_loss.dtype)
         z, memory, finished = state.optimizer.step(state.memory, state.z, loss, gradient, problem.project)
         active = ~state.done
         averages = isinstance(state.optimizer, Answering)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxviz import constraints
-from jaxviz.norms import L1, NORMS
+from jaxviz.norms import L1, NORMS, ascent
 
 ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
 DUALS = {"linf": 1, "l2": 2, "l1": np.inf}
@@ -134,3 +134,27 @@ def test_boxes_and_balls_are_checked():
         constraints.ball(jnp.zeros(2), -1)
     with pytest.raises(KeyError, match="no norm is named 'l3'; nearest: l"):
         constraints.ball(jnp.zeros(2), 1, norm="l3")
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_measure_is_the_norm(name):
+    for v in vectors(4):
+        assert float(NORMS[name].measure(v)) == pytest.approx(norm(v, ORDERS[name]), rel=1e-6)
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 1), (0.01, 1), (0.25, 3), (1.0, 12)])
+def test_a_step_in_the_sum_norm_may_be_spread_over_the_largest_entries(share, count):
+    for v in vectors(4):
+        found = np.asarray(ascent("l1", v, share))
+        assert norm(found, 1) == pytest.approx(1, rel=1e-6)
+        chosen = np.flatnonzero(found)
+        assert len(chosen) == count
+        assert set(chosen) == set(np.argsort(-np.abs(v).ravel())[:count])
+        np.testing.assert_allclose(found.ravel()[chosen], np.sign(v).ravel()[chosen] / count, rtol=1e-6)
+    np.testing.assert_array_equal(ascent("l1", jnp.zeros(4), share), np.zeros(4))
+
+
+def test_a_share_changes_no_other_norm():
+    (v,) = vectors(1)
+    for name in ("linf", "l2"):
+        np.testing.assert_array_equal(ascent(name, v, 0.5), NORMS[name].direction(v))

@@ -134,3 +134,72 @@ def test_numbers_out_of_range_are_refused():
         optimizers.adam(-1)
     with pytest.raises(ValueError, match="learning_rate is nan"):
         optimizers.from_optax(optax.sgd, learning_rate=float("nan"))
+
+
+class TestMomentum:
+    SLOPES = ([3.0, -1.0, 0.0], [-1.0, 1.0, 2.0], [0.0, 4.0, -4.0])
+
+    @staticmethod
+    def shares(slope):
+        return np.asarray(slope) / np.abs(slope).sum()
+
+    def test_the_sum_of_past_derivatives_leads(self):
+        rule = optimizers.momentum_descent(0.5, 0.9)
+        z, total = jnp.zeros(3), np.zeros(3)
+        memory, expected = rule.init(z), np.zeros(3)
+        for slope in self.SLOPES:
+            z, memory, finished = rule.step(memory, z, jnp.float32(1), jnp.array(slope), project)
+            total = 0.9 * total + self.shares(slope)
+            expected -= 0.5 * np.sign(total)
+            np.testing.assert_allclose(z, expected, atol=1e-6)
+            assert not finished
+
+    def test_ahead_the_derivative_is_taken_where_the_past_leads(self):
+        rule = optimizers.momentum_descent(0.5, 0.9, norm="l2", ahead=True)
+        z, point, total = jnp.zeros(3), np.zeros(3), np.zeros(3)
+        memory = rule.init(z)
+        for slope in self.SLOPES:
+            z, memory, _ = rule.step(memory, z, jnp.float32(1), jnp.array(slope), project)
+            total = 0.9 * total + self.shares(slope)
+            point = point - 0.5 * total / np.linalg.norm(total)
+            np.testing.assert_allclose(rule.answer(memory), point, atol=1e-6)
+            np.testing.assert_allclose(z, point - 0.5 * 0.9 * total, atol=1e-6)
+
+    @pytest.mark.parametrize("ahead", [False, True])
+    def test_ends_where_there_is_no_slope_or_no_loss(self, ahead):
+        rule = optimizers.momentum_descent(0.5, ahead=ahead)
+        z = jnp.zeros(2)
+        assert rule.step(rule.init(z), z, jnp.float32(1), jnp.zeros(2), project)[2]
+        assert rule.step(rule.init(z), z, jnp.float32(jnp.nan), jnp.ones(2), project)[2]
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"decay": 1.5}, "decay is 1.5"),
+            ({"share": 2.0}, "share is 2"),
+            ({"step_size": -1.0}, "step_size is -1"),
+        ],
+    )
+    def test_refuses_numbers_out_of_range(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            optimizers.momentum_descent(**({"step_size": 1.0} | options))
+
+
+class TestAutomatic:
+    def test_goes_back_to_the_best_with_half_the_step_where_it_stands_still(self):
+        # A slope that always leads uphill: no step lowers the loss.
+        rule = optimizers.automatic_descent(1.0, 10)
+        z = jnp.zeros(1)
+        memory = rule.init(z)
+        sizes = []
+        for k in range(8):
+            z, memory, _ = rule.step(memory, z, jnp.float32(k), jnp.array([-1.0]), project)
+            sizes.append(float(memory.step_size))
+        assert sizes == [1, 1, 1, 0.5, 0.5, 0.25, 0.125, 0.0625]
+        assert float(memory.best[0]) == 0
+        assert float(memory.last[0]) == 0
+
+    @pytest.mark.parametrize(("options", "error"), [({"steps": 0}, ValueError), ({"norm": "l1"}, KeyError)])
+    def test_refuses_what_it_cannot_do(self, options, error):
+        with pytest.raises(error):
+            optimizers.automatic_descent(**({"step_size": 1.0, "steps": 5} | options))

@@ -17,8 +17,10 @@ from jaxviz.cli.options import OUTPUT, option
 from jaxviz.cli.session import Failure, Session
 from jaxviz.drawing import maps, sheets
 from jaxviz.networks import Network
+from jaxviz.norms import NORMS
 from jaxviz.objectives import Unit
 from jaxviz.techniques import FAMILIES, Method
+from jaxviz.techniques.attacks import RADII
 from jaxviz.techniques.classes import checked_top
 
 CLASSIFIER = "squeezenet1_1"
@@ -171,6 +173,9 @@ def attack(
     values = choice.values(network)
     attacked = np.asarray(session.timed(lambda: choice.method.function(network, pixels, leave, **values)))
     settled = choice.settled(values)
+    name = settled.get("norm", "linf")
+    if settled["epsilon"] is None:
+        settled["epsilon"] = RADII[name]
     session.settle(label=leave, **settled)
     session.write(out, attacked)
     written = attacked if session.raw else images.read(out)
@@ -178,31 +183,48 @@ def attack(
     sides = (("before", before), ("after", after))
     session.record["labels"] = {side: [c["label"] for c in classes] for side, classes in sides}
     session.record["scores"] = dict(sides)
-    distance = float(np.abs(written - pixels).max())
+    distance = float(NORMS[name].measure(jnp.asarray(written - pixels)))
     session.record["distance"] = distance
     if session.json_path != "-":
         typer.echo(f"before\n{listing(before)}\nafter, as written\n{listing(after)}")
     exact = int(np.argmax(class_scores(network, attacked)))
     session.record["notes"] = session.record.get("notes", [])
-    bound = settled.get("epsilon", np.inf)
-    for note in _notes(after[0]["index"], exact, leave, settled.get("target"), distance, bound):
+    bound = settled["epsilon"]
+    steps = "steps" in settled
+    for note in _notes(after[0]["index"], exact, leave, settled.get("target"), distance, bound, name, steps):
         session.note(note)
     session.write(beside, maps.difference(pixels, written))
 
 
-def _notes(after: int, exact: int, leave: int, reach: int | None, distance: float, bound: float) -> list[str]:
+def _notes(
+    after: int,
+    exact: int,
+    leave: int,
+    reach: int | None,
+    distance: float,
+    bound: float,
+    norm: str,
+    steps: bool,
+) -> list[str]:
     def succeeds(found: int) -> bool:
         return found == reach if reach is not None else found != leave
 
     notes = []
     if not succeeds(after):
         lost = "the file's rounding lost the attack" if succeeds(exact) else "the attack did not succeed"
-        remedy = "take a larger --epsilon" if reach is None else "one step seldom reaches a --target"
+        remedy = "take a larger --epsilon" + (", or more --steps" if steps else "")
+        if reach is not None and not steps:
+            remedy = "one step seldom reaches a --target"
         notes.append(f"{lost}; {remedy}")
-    if distance > bound + 1e-6:
+    if norm == "linf" and distance > bound + 1e-6:
         notes.append(
             f"as written, a value moved by {distance:.5f}, more than ε = {bound:.5f}; "
             "write .png with a multiple of 1/255, or .npy"
+        )
+    if norm != "linf" and distance > bound * (1 + 1e-5):
+        notes.append(
+            f"as written, the picture is {distance:.5g} away in the norm {norm}, more than ε = {bound:g}: 8 bits "
+            "round each value; write .npy"
         )
     return notes
 

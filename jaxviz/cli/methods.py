@@ -52,7 +52,7 @@ class Choice:
     def _value(self, name: str, text: Any) -> Any:
         said = self.method.options[name]
         if said.kind == "fraction":
-            return options.fraction(text, self._flags[name])
+            return options.fraction(text, self._flags[name], said.high)
         if said.kind == "numbers":
             return options.numbers(text, self._flags[name])
         if said.kind == "choice":

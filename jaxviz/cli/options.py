@@ -325,13 +325,14 @@ def numbers(text: str, flag: str) -> tuple[float, ...]:
     return found
 
 
-def fraction(text: str, flag: str) -> float:
-    """Returns a number such as "0.03" or "8/255" in [0, 1]."""
+def fraction(text: str, flag: str, high: float | int | None = 1) -> float:
+    """Returns a number such as "0.03" or "8/255", at least 0 and, where there is a highest, at most that."""
     try:
         above, _, below = text.partition("/")
         value = float(above) / (float(below) if below else 1.0)
     except (ValueError, ZeroDivisionError):
         raise ValueError(f"{flag} is {text!r}; expected a number or a fraction such as 8/255") from None
-    if not (math.isfinite(value) and 0 <= value <= 1):
-        raise ValueError(f"{flag} is {text}; expected a number in [0, 1], such as 8/255")
+    if not (math.isfinite(value) and 0 <= value <= (math.inf if high is None else high)):
+        allowed = "of at least 0" if high is None else f"in [0, {high:g}]"
+        raise ValueError(f"{flag} is {text}; expected a number {allowed}, such as 8/255")
     return value

@@ -1,10 +1,13 @@
 """Curves as RGB pictures, on the host."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
+
+COLORS = ("#1f5fa8", "#c8553d", "#3a8f5d", "#8a5fb0", "#b58900")
 
 
 def loss_plot(
@@ -61,6 +64,32 @@ def curve_plot(
     if named:
         axes.set_xticks(x, list(places), rotation=90, fontsize=6)
         axes.axhline(0, color="#c0c4cc", linewidth=0.8)
+    return _drawn(canvas)
+
+
+def interval_plot(
+    curves: Mapping[str, Sequence[tuple[float, float, float, float]]],
+    *,
+    across: str,
+    up: str,
+    title: str = "",
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns shares over a number, each with the interval that it lies in.
+
+    Args:
+      curves: Name → points (place, share, low, high), of shares in [0, 1].
+      across: What the horizontal axis is.
+      up: What the vertical axis is.
+      title: Above the curves.
+    """
+    canvas, axes = _axes(title, across, up)
+    for (name, points), color in zip(curves.items(), itertools.cycle(COLORS), strict=False):
+        x, y, low, high = np.asarray(points, np.float64).T
+        axes.plot(x, y, color=color, linewidth=1.8, marker="o", markersize=3, label=name)
+        axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+    axes.set_ylim(-0.02, 1.02)
+    if len(curves) > 1:
+        axes.legend(frameon=False)
     return _drawn(canvas)
 
 

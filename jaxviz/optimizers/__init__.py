@@ -5,6 +5,7 @@ An optimizer is a pytree with `init(z) -> memory` and
 also have `told(memory)`, what its safeguard did, and `answer(memory)`, the result where that is not the best point.
 """
 
+from jaxviz.optimizers.automatic import AutomaticDescent, AutomaticMemory, automatic_descent
 from jaxviz.optimizers.averaging import Averaged, AveragedMemory, averaged
 from jaxviz.optimizers.base import Answering, Optimizer, Telling
 from jaxviz.optimizers.first_order import (
@@ -16,27 +17,35 @@ from jaxviz.optimizers.first_order import (
     steepest_descent,
 )
 from jaxviz.optimizers.interleaving import Interleaved, InterleavedMemory, interleaved
+from jaxviz.optimizers.momentum import AheadDescent, AheadMemory, MomentumDescent, momentum_descent
 from jaxviz.optimizers.quasi_newton import LBFGS, SHRINK, LBFGSMemory, Preconditioner, lbfgs
 
 __all__ = [
     "LBFGS",
     "SHRINK",
+    "AheadDescent",
+    "AheadMemory",
     "Answering",
+    "AutomaticDescent",
+    "AutomaticMemory",
     "Averaged",
     "AveragedMemory",
     "Interleaved",
     "InterleavedMemory",
     "LBFGSMemory",
+    "MomentumDescent",
     "Optax",
     "Optimizer",
     "Preconditioner",
     "SteepestDescent",
     "Telling",
     "adam",
+    "automatic_descent",
     "averaged",
     "from_optax",
     "interleaved",
     "lbfgs",
+    "momentum_descent",
     "normalized_gradient",
     "steepest_descent",
 ]

@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from jaxviz._checks import known, number
 from jaxviz._typing import Number, Scalar, static, symbol
-from jaxviz.norms import NORMS
+from jaxviz.norms import NORMS, ascent
 
 
 @symbol
@@ -106,6 +106,7 @@ class SteepestDescent:
 
     step_size: Array
     norm: str = static()
+    share: float = static(default=0.0)
 
     def init(self, z: Any) -> tuple[()]:
         """Returns nothing: this algorithm has no memory."""
@@ -114,12 +115,12 @@ class SteepestDescent:
     def step(self, memory: Any, z: Any, loss: Scalar, gradient: Any, project: Callable[[Any], Any]) -> Any:
         """Returns the moved and projected point; finished where the loss is not finite or the gradient 0."""
         g, unravel = ravel_pytree(gradient)
-        step = unravel(self.step_size * NORMS[self.norm].direction(g))
+        step = unravel(self.step_size * ascent(self.norm, g, self.share))
         finished = ~jnp.isfinite(loss) | ~jnp.any(g != 0)
         return project(jax.tree.map(jnp.subtract, z, step)), memory, finished
 
 
-def steepest_descent(step_size: Number, *, norm: str = "linf") -> SteepestDescent:
+def steepest_descent(step_size: Number, *, norm: str = "linf", share: float = 0.0) -> SteepestDescent:
     r"""Returns steepest descent in a norm: of all steps of length α the one that lowers the loss most.
 
     .. math:: z_{k+1} = P_C \left( z_k - \alpha \, d_k \right), \quad
@@ -131,17 +132,21 @@ def steepest_descent(step_size: Number, *, norm: str = "linf") -> SteepestDescen
     Args:
       step_size: α, at least 0, in the units of the unknowns: of [0, 1] for pixels.
       norm: "linf", "l2" or "l1".
+      share: For the sum norm, the share of entries, those of the largest derivatives, that a step is spread over
+        equally [2]; 0 for the largest alone.
 
     Raises:
       KeyError: If the norm is unknown.
-      ValueError: If `step_size` is negative.
+      ValueError: If `step_size` is negative, or `share` not in [0, 1].
 
     References:
-      Boyd, Vandenberghe. Convex Optimization. Cambridge University Press 2004, section 9.4.
+      [1] Boyd, Vandenberghe. Convex Optimization. Cambridge University Press 2004, section 9.4.
+      [2] Tramèr, Boneh. Adversarial Training and Robustness for Multiple Perturbations. NeurIPS 2019, algorithm 1.
 
     Example:
       >>> rule = steepest_descent(0.5)
       >>> rule.step((), jnp.zeros(2), jnp.float32(1), jnp.array([3.0, -0.1]), lambda z: z)[0].tolist()
       [-0.5, 0.5]
     """
-    return SteepestDescent(number(step_size, "step_size", 0), known(norm, NORMS, "norm"))
+    number(share, "share", 0, 1)
+    return SteepestDescent(number(step_size, "step_size", 0), known(norm, NORMS, "norm"), float(share))

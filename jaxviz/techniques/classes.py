@@ -1,14 +1,14 @@
 """What a method explains or attacks: a class of a network's classifier, a neuron, or any objective of its taps."""
 
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from jaxviz._checks import index
+from jaxviz._checks import concrete, index, known
 from jaxviz._typing import Number, Objective, Scalar, Taps
 from jaxviz.networks import Network, of_one_class
-from jaxviz.objectives import Logit, Unit, cross_entropy, logit, unit, weighted_sum
+from jaxviz.objectives import Logit, Unit, WeightedSum, cross_entropy, logit, margin, unit, weighted_sum
 
 
 def class_count(network: Network) -> int:
@@ -89,10 +89,29 @@ def neuron(
     return unit(layer, channel, at)
 
 
-def adversarial(network: Network, label: Number, target: Number | None) -> Any:
-    """Returns an attack's objective: minus the cross-entropy of `label`, or the cross-entropy of a `target`."""
+LOSSES: dict[str, Callable[..., Objective]] = {
+    "cross-entropy": cross_entropy,
+    "score": logit,
+    "margin": margin,
+}
+"""What an attack can climb: each is small where its class wins."""
+
+
+def adversarial(
+    network: Network, label: Number, target: Number | None, loss: str = "cross-entropy"
+) -> WeightedSum:
+    """Returns an attack's objective: minus the loss of `label`, or the loss of a `target`.
+
+    Raises:
+      KeyError: If there is no such loss.
+      ValueError: If the network has no classifier, a class does not exist, or `target` is `label`.
+    """
     classes = class_count(network)
-    leave = cross_entropy(index(label, "label", classes))
+    made = LOSSES[known(loss, LOSSES, "loss of an attack")]
+    label = index(label, "label", classes)
     if target is None:
-        return weighted_sum((-1.0, leave))
-    return weighted_sum((1.0, cross_entropy(index(target, "target", classes))))
+        return weighted_sum((-1.0, made(label)))
+    target = index(target, "target", classes)
+    if concrete(label) and concrete(target) and int(label) == int(target):
+        raise ValueError(f"target is {int(target)}, the class to leave; give another one")
+    return weighted_sum((1.0, made(target)))

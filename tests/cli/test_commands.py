@@ -130,6 +130,18 @@ def test_attack_reaches_for_a_class_by_name(command, photo, squeezenet, tmp_path
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), expected)
 
 
+def test_an_attack_in_another_norm_is_measured_in_it(command, photo, squeezenet, tmp_path):
+    line = ("attack", photo, "--size", 64, "--method", "pgd", "--norm", "l2", "--steps", 2, "--out", "a.npy")
+    assert command(*line, "--json", "a.json").code == 0
+    before, after = images.read(photo), np.load(tmp_path / "a.npy")
+    label = squeezenet.labels.index(best_label(squeezenet, before))
+    np.testing.assert_array_equal(after, jaxviz.attacks.pgd(squeezenet, before, label, norm="l2", steps=2))
+    found = record(tmp_path / "a.json")
+    assert found["settings"]["epsilon"] == 3
+    assert found["distance"] == pytest.approx(float(np.linalg.norm(after - before)), rel=1e-5)
+    assert found["distance"] <= 3 * (1 + 1e-5)
+
+
 def test_attack_lost_by_rounding_is_noted(command, photo, tmp_path):
     outcome = command("attack", photo, "--size", 64, "--epsilon", "0.1/255", "--json", "a.json")
     found = record(tmp_path / "a.json")

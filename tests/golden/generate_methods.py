@@ -11,6 +11,7 @@ From the root:
     python -m tests.golden.generate_methods
 """
 
+import math
 from pathlib import Path
 
 import captum.attr
@@ -152,6 +153,72 @@ def ifgsm(model, x, label, epsilon=8 / 255, alpha=1 / 255, steps=10):
         return array(max(points, key=lambda p: loss(p).item()))
 
 
+def kept(point, x, epsilon):
+    return torch.minimum(torch.maximum(point, x - epsilon), x + epsilon).clamp(0, 1)
+
+
+def lowest(loss, points):
+    with torch.no_grad():
+        return array(max(points, key=lambda p: loss(p).item()))
+
+
+def pgd(model, x, label, epsilon=8 / 255, steps=10):
+    loss, points = cross_entropy(model, label), [x]
+    for _ in range(steps):
+        step = 2.5 * epsilon / steps * derivative(points[-1], loss).sign()
+        points.append(kept(points[-1] + step, x, epsilon))
+    return lowest(loss, points)
+
+
+def mifgsm(model, x, label, epsilon=8 / 255, steps=10):
+    loss, points, total = cross_entropy(model, label), [x], torch.zeros_like(x)
+    for _ in range(steps):
+        g = derivative(points[-1], loss)
+        total = total + g / g.abs().sum()
+        points.append(kept(points[-1] + epsilon / steps * total.sign(), x, epsilon))
+    return lowest(loss, points)
+
+
+def nifgsm(model, x, label, epsilon=8 / 255, steps=10):
+    loss, point, total = cross_entropy(model, label), x, torch.zeros_like(x)
+    for _ in range(steps):
+        g = derivative(kept(point + epsilon / steps * total, x, epsilon), loss)
+        total = total + g / g.abs().sum()
+        point = kept(point + epsilon / steps * total.sign(), x, epsilon)
+    return array(point)
+
+
+def apgd(model, x, label, epsilon=8 / 255, steps=30):
+    """Algorithm 1 of Croce and Hein (2020), by its indices."""
+    loss = cross_entropy(model, label)
+    shares = [0.0, 0.22]
+    while shares[-1] <= 1:
+        shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
+    looks = [math.ceil(round(share * steps, 9)) for share in shares if share <= 1]
+    eta, points, values = 2 * epsilon, [x], [loss(x).item()]
+    best, most, halved, most_before = x, values[0], True, values[0]
+    before, last = x, 0
+    for k in range(steps + 1):
+        if k in looks and k > 0:
+            risen = sum(values[i + 1] > values[i] for i in range(last, k))
+            halve = risen < 0.75 * (k - last) or (not halved and most == most_before)
+            if halve:
+                eta, points[-1], values[-1] = eta / 2, best, most
+            halved, most_before, last = halve, most, k
+        point = points[-1]
+        ahead = kept(point + eta * derivative(point, loss).sign(), x, epsilon)
+        share = 0.75 if k else 1.0
+        before, point = (
+            point,
+            kept(point + share * (ahead - point) + (1 - share) * (point - before), x, epsilon),
+        )
+        points.append(point)
+        values.append(loss(point).item())
+        if values[-1] > most and k < steps:
+            best, most = point, values[-1]
+    return array(best)
+
+
 METHODS = {
     "saliency/gradient": gradient,
     "saliency/grad-times-input": grad_times_input,
@@ -166,6 +233,10 @@ METHODS = {
     "saliency/occlusion": occlusion,
     "attacks/fgsm": fgsm,
     "attacks/ifgsm": ifgsm,
+    "attacks/pgd": pgd,
+    "attacks/mifgsm": mifgsm,
+    "attacks/nifgsm": nifgsm,
+    "attacks/apgd": apgd,
 }
 
 

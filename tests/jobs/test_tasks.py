@@ -147,6 +147,14 @@ def test_labels_that_are_no_class_are_failures_of_an_attack_alone(tmp_path, sque
     assert report.failures == []
 
 
+@pytest.mark.parametrize("method", ["fgsm", "ifgsm"])
+def test_a_picture_of_the_targets_class_fails_alone(method, tmp_path, squeezenet, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(DATA))
+    task = jobs.attack(squeezenet, size=48, label=3, target=3, method=method)
+    report = jobs.run(task, "tfds:drawn:test[:2]", out=tmp_path / "a")
+    assert [failure[1] for failure in report.failures] == ["its class is the target, 3"] * 2
+
+
 def solving(vgg16, squeezenet):
     return (
         jobs.inversion(vgg16, layer="relu1_1", size=64, steps=1),

@@ -16,6 +16,7 @@ from jaxviz.jobs.tasks.base import Mapped, Result, Task, checked_save, described
 from jaxviz.jobs.tasks.classes import CLASSES, class_of, classes, logits
 from jaxviz.jobs.tasks.solved import filled, solved_at_once
 from jaxviz.networks import Network
+from jaxviz.norms import NORMS
 from jaxviz.techniques import FAMILIES
 from jaxviz.techniques.classes import class_count
 from jaxviz.techniques.solving import solve_many
@@ -50,17 +51,19 @@ def attack(
     declared = family.method(method)
     fixed, numbers = split(family, method, options)
     checked_save(save)
-    reach = numbers.get("target")
+    reach, norm = numbers.get("target"), NORMS[dict(fixed).get("norm", "linf")]
 
     def told(item: Item, pixels: np.ndarray, found: Any) -> Result | str:
         before, leave, attacked, after = found
         if not (np.isfinite(before).all() and np.isfinite(attacked).all()):
             return "the scores or the attacked picture are NaN or infinite"
+        if reach is not None and int(leave) == int(reach):
+            return f"its class is the target, {int(reach)}"
         now = int(np.argmax(after))
         row = classes(network, before) | classes(network, after, "_after")
         row["class"] = int(leave)
         row["success"] = now != leave if reach is None else now == reach
-        row["distance"] = float(np.abs(attacked - pixels).max())
+        row["distance"] = float(norm.measure(jnp.asarray(attacked - pixels)))
         drawn = {} if save == "arrays" else {method: attacked}
         return Result(row, {} if save == "pictures" else {"attacked": attacked}, drawn)
 
@@ -139,7 +142,9 @@ class _SolvedAttack:
         own = before.argmax(-1)
         leave = [c if isinstance(c, int) and c >= 0 else int(own[k]) for k, c in enumerate(choices)]
         whole = filled(pixels)
-        classes = [*leave, *[leave[-1]] * (len(whole) - len(leave))]
+        # A picture of the target's class, which is told below, is posed as one of another.
+        posed = [(c + 1) % before.shape[-1] if c == self.options.get("target") else c for c in leave]
+        classes = [*posed, *[posed[-1]] * (len(whole) - len(posed))]
         inputs = [(image, label) for image, label in zip(whole, classes, strict=True)]
         method = FAMILIES["attacks"].method(self.method)
         solution = solve_many(method, mapped.network, inputs, [self.options] * len(whole), mesh=mesh)

@@ -5,12 +5,12 @@ r"""The fast gradient sign attack: one step of length ε in the maximum norm.
 
 import jax
 
-from jaxviz import constraints
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import number
 from jaxviz._typing import Image, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.norms import NORMS
+from jaxviz.techniques.attacks.posing import allowed
 from jaxviz.techniques.classes import adversarial
 
 
@@ -20,27 +20,29 @@ def fgsm(
     label: Number,
     *,
     epsilon: Number = 8 / 255,
+    loss: str = "cross-entropy",
     target: Number | None = None,
 ) -> Image:
     r"""Returns the fast gradient sign attack on one image: one signed step, clipped to valid colors.
 
     .. math:: x^* = \mathrm{clip}_{[0, 1]} \left( x + \epsilon \, \mathrm{sign} \nabla_x J(x, y) \right)
 
-    with J the cross-entropy of class y; with a `target` t, the step goes down J(x, t) instead. For a batch,
-    `jax.vmap`.
+    with J the loss of class y; with a `target` t, the step goes down J(x, t) instead. For a batch, `jax.vmap`.
 
     Args:
       network: One with a classifier.
       image: x, RGB, float32, [h, w, 3], in [0, 1].
       label: y, the class to leave. Has no influence where there is a `target`.
       epsilon: ε in [0, 1], in pixel units of [0, 1].
+      loss: J: "cross-entropy", "score" or "margin", as for `problem`.
       target: t, the class to reach; None for any other than `label`.
 
     Returns:
       The attacked image, [h, w, 3], in [0, 1], each value within ε of `image`.
 
     Raises:
-      ValueError: If the image is not one, a class or ε is out of range, or the network has no classifier.
+      ValueError: If the image is not one, a class or ε is out of range, `target` is `label`, or the network has no
+        classifier.
 
     References:
       Goodfellow, Shlens, Szegedy. Explaining and Harnessing Adversarial Examples. ICLR 2015, section 4.
@@ -52,7 +54,7 @@ def fgsm(
       >>> float(jnp.abs(attacked - image).max())
       0.25
     """
-    objective = adversarial(network, label, target)
+    objective = adversarial(network, label, target, loss)
     return _signed_step(network, checked_image(image), objective, number(epsilon, "epsilon", 0, 1))
 
 
@@ -60,5 +62,4 @@ def fgsm(
 def _signed_step(network: Network, image: Image, objective: Objective, epsilon: Number) -> Image:
     descent = -jax.grad(lambda x: objective(network.features(x)))(image)
     step = image + epsilon * NORMS["linf"].direction(descent)
-    allowed = constraints.both(constraints.ball(image, epsilon), constraints.box())
-    return allowed.project(step)
+    return allowed(image, epsilon, "linf").project(step)

@@ -6,42 +6,14 @@ r"""The iterated fast gradient sign attack: steepest descent in the maximum norm
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
-
-from jaxviz import constraints
-from jaxviz._checks import image as checked_image
 from jaxviz._checks import number
-from jaxviz._typing import Array, Image, Number
+from jaxviz._typing import Image, Number
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer, steepest_descent
-from jaxviz.problem import Problem
-from jaxviz.techniques.classes import adversarial
+from jaxviz.techniques.attacks.posing import problem
 
 EPSILON, STEP_SIZE, STEPS = 8 / 255, 1 / 255, 10
-
-
-def problem(
-    network: Network,
-    image: Image,
-    label: Number,
-    *,
-    epsilon: Number = EPSILON,
-    target: Number | None = None,
-) -> tuple[Problem, Array]:
-    r"""Returns the problem of an attack in the maximum norm, and its start, which is the image.
-
-    .. math:: \min_{x' \in B_\epsilon(x) \cap [0, 1]} -J(x', y)
-
-    Arguments and errors as for `ifgsm`. `jaxviz.minimize` solves it with any optimizer.
-    """
-    x = checked_image(image)
-    radius = number(epsilon, "epsilon", 0, 1)
-    return Problem(
-        network=network,
-        objective=adversarial(network, label, target),
-        constraint=constraints.both(constraints.ball(x, radius), constraints.box()),
-    ), jnp.asarray(x)
 
 
 def schedule(start: Any, *, steps: int = STEPS, step_size: Number = STEP_SIZE) -> tuple[int, Optimizer]:
@@ -59,6 +31,7 @@ def ifgsm(
     epsilon: Number = EPSILON,
     step_size: Number = STEP_SIZE,
     steps: int = STEPS,
+    loss: str = "cross-entropy",
     target: Number | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
 ) -> Image:
@@ -66,8 +39,8 @@ def ifgsm(
 
     .. math:: x_{k+1} = P_{B_\epsilon(x) \cap [0, 1]} ( x_k + \alpha \, \mathrm{sign} \nabla_x J(x_k, y) )
 
-    from :math:`x_0 = x`, with J the cross-entropy of class y; with a `target` t, the steps go down J(x, t)
-    instead. For a batch, `stack` and `minimize` with `problem` and `schedule`.
+    from :math:`x_0 = x`, with J the loss of class y; with a `target` t, the steps go down J(x, t) instead.
+    For a batch, `stack` and `minimize` with `problem` and `schedule`.
 
     Args:
       network: One with a classifier.
@@ -76,6 +49,7 @@ def ifgsm(
       epsilon: ε in [0, 1], in pixel units of [0, 1].
       step_size: α in [0, 1].
       steps: Gradient steps, at least 1.
+      loss: J: "cross-entropy", "score" or "margin", as for `problem`.
       target: t, the class to reach; None for any other than `label`.
       on_chunk: As for `minimize`.
 
@@ -83,7 +57,8 @@ def ifgsm(
       The best of the points reached, [h, w, 3], in [0, 1], each value within ε of `image`.
 
     Raises:
-      ValueError: If the image is not one, a number or class is out of range, or the network has no classifier.
+      ValueError: If the image is not one, a number or class is out of range, `target` is `label`, or the
+        network has no classifier.
 
     Note:
       [1] returns the last point; this is the one of lowest loss among them, which needs one evaluation more than
@@ -99,6 +74,6 @@ def ifgsm(
       >>> bool(jnp.abs(attacked - image).max() <= 0.25)
       True
     """
-    posed, start = problem(network, image, label, epsilon=epsilon, target=target)
+    posed, start = problem(network, image, label, epsilon=epsilon, loss=loss, target=target)
     evaluations, optimizer = schedule(start, steps=steps, step_size=step_size)
     return minimize(posed, start, steps=evaluations, optimizer=optimizer, on_chunk=on_chunk).value

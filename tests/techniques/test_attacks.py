@@ -1,0 +1,268 @@
+"""Attacks: what each promises, and sweeps over grids of them."""
+
+import csv
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_compilation import compilations
+
+import jaxviz
+from jaxviz.drawing.plots import interval_plot
+from jaxviz.norms import NORMS
+from jaxviz.objectives import margin
+from jaxviz.optimizers.automatic import looks
+from jaxviz.techniques import FAMILIES
+from jaxviz.techniques.attacks.sweep import wilson
+
+METHODS = FAMILIES["attacks"].methods
+RADII = {"linf": 4 / 255, "l2": 1.0, "l1": 40.0}
+IN_A_NORM = [
+    pytest.param(name, norm, id=f"{name}-{norm}")
+    for name, method in METHODS.items()
+    for norm in (method.options["norm"].choices if "norm" in method.options else ("linf",))
+]
+
+
+def margin_of(network, image, label):
+    return float(margin(label)(network.features(jnp.asarray(image))))
+
+
+@pytest.fixture(scope="module")
+def pictures(picture):
+    return np.stack([picture(name, 48) for name in ("chelsea", "coffee", "astronaut")])
+
+
+@pytest.fixture(scope="module")
+def labels(squeezenet, pictures):
+    logits = jax.vmap(lambda image: squeezenet.features(image, ["logits"])["logits"])(pictures)
+    return np.asarray(logits.argmax(1), np.int32)
+
+
+class TestEveryAttack:
+    @pytest.mark.parametrize(("name", "norm"), IN_A_NORM)
+    def test_stays_in_ball_and_box_and_lowers_the_margin(self, name, norm, squeezenet, pictures, labels):
+        method = METHODS[name]
+        given = {"norm": norm} if "norm" in method.options else {}
+        given |= {"steps": 5} if "steps" in method.options else {}
+        image, label = pictures[1], int(labels[1])
+        found = np.asarray(method.function(squeezenet, image, label, epsilon=RADII[norm], **given))
+        assert found.min() >= 0
+        assert found.max() <= 1
+        assert float(NORMS[norm].measure(jnp.asarray(found - image))) <= RADII[norm] * (1 + 1e-5) + 1e-6
+        assert margin_of(squeezenet, found, label) > margin_of(squeezenet, image, label)
+
+    @pytest.mark.parametrize("loss", METHODS["pgd"].options["loss"].choices)
+    @pytest.mark.parametrize("targeted", [False, True])
+    def test_climbs_the_loss_that_is_asked_for(self, loss, targeted, squeezenet, pictures, labels):
+        image, label = pictures[1], int(labels[1])
+        # Of SqueezeNet's scores, which a ReLU ends, many are 0 and without a derivative.
+        second = int(np.argsort(squeezenet.features(image, ["logits"])["logits"])[-2])
+        target = second if targeted else None
+        found = jaxviz.attacks.pgd(
+            squeezenet, image, label, epsilon=8 / 255, steps=4, loss=loss, target=target, restarts=0
+        )
+        made = jaxviz.attacks.LOSSES[loss](label if target is None else target)
+        before, after = (float(made(squeezenet.features(jnp.asarray(x)))) for x in (image, found))
+        assert (after > before) if target is None else (after < before)
+
+    @pytest.mark.parametrize("name", METHODS)
+    def test_refuses_a_target_that_is_the_label(self, name, squeezenet, pictures):
+        with pytest.raises(ValueError, match="target is 3, the class to leave"):
+            METHODS[name].function(squeezenet, pictures[0], 3, target=3)
+
+    @pytest.mark.parametrize(
+        ("options", "error", "message"),
+        [
+            ({"norm": "l3"}, KeyError, "no norm is named 'l3'"),
+            ({"loss": "hinge"}, KeyError, "no loss of an attack is named 'hinge'"),
+            ({"epsilon": 1.5}, ValueError, "epsilon is 1.5"),
+            ({"epsilon": float("nan"), "norm": "l2"}, ValueError, "epsilon is nan"),
+            ({"steps": 0}, ValueError, "steps is 0"),
+            ({"steps": 1024}, ValueError, "steps is 1024; expected at most 1023"),
+            ({"restarts": -1}, ValueError, "restarts is -1"),
+            ({"step_size": -1.0}, ValueError, "step_size is -1"),
+            ({"target": 1000}, ValueError, "target is 1000"),
+        ],
+    )
+    def test_refuses_what_makes_no_sense(self, options, error, message, squeezenet, pictures):
+        with pytest.raises(error, match=message):
+            jaxviz.attacks.pgd(squeezenet, pictures[0], 285, **options)
+
+    def test_more_than_one_moves_by_more_than_one_in_other_norms(self, squeezenet, pictures, labels):
+        found = jaxviz.attacks.pgd(squeezenet, pictures[0], labels[0], epsilon=3.0, norm="l2", steps=2)
+        assert 1.5 < np.linalg.norm(found - pictures[0]) <= 3 + 1e-5
+
+
+class TestStarts:
+    def test_the_best_of_several_starts_is_at_least_as_good_as_each(self, squeezenet, pictures, labels):
+        image, label = pictures[0], int(labels[0])
+        given = {"epsilon": 2 / 255, "steps": 2, "key": 3}
+        many = jaxviz.attacks.pgd(squeezenet, image, label, restarts=3, **given)
+        keys = jax.random.split(jax.random.key(3), 3)
+        loss = jax.jit(lambda x: jaxviz.objectives.cross_entropy(label)(squeezenet.features(x)))
+        for key in keys:
+            start = jnp.clip(image + NORMS["linf"].sample(key, image.shape, 2 / 255), 0, 1)
+            assert float(loss(many)) > float(loss(start))
+        alone = jaxviz.attacks.pgd(squeezenet, image, label, restarts=1, **given)
+        assert float(loss(many)) >= float(loss(alone)) * (1 - 1e-5)
+
+    def test_a_key_decides_what_is_drawn(self, squeezenet, pictures, labels):
+        def found(key):
+            return np.asarray(jaxviz.attacks.pgd(squeezenet, pictures[0], labels[0], steps=1, key=key))
+
+        np.testing.assert_array_equal(found(5), found(jax.random.key(5)))
+        assert not np.array_equal(found(5), found(6))
+
+
+def test_looks_of_short_runs_lie_within_them():
+    for steps in range(1, 60):
+        places = looks(steps)
+        assert all(0 < place <= steps for place in places)
+        assert list(places) == sorted(set(places))
+
+
+EPSILONS = (0.5 / 255, 2 / 255, 8 / 255)
+
+
+@pytest.fixture(scope="module")
+def whole(squeezenet, pictures, labels):
+    return jaxviz.attacks.sweep(
+        squeezenet,
+        pictures,
+        labels,
+        epsilons={"linf": EPSILONS, "l2": (0.05, 0.2, 0.8)},
+        norms=("linf", "l2"),
+        steps=(1, 4),
+        restarts=2,
+        early_exit=False,
+        key=1,
+    )
+
+
+class TestSweep:
+    def test_each_entry_is_an_attack_of_its_own(self, whole, squeezenet, pictures, labels):
+        assert whole.success.shape == (2, 2, 3, 2, 3)
+        assert whole.clean.all()
+        keys = jax.random.split(jax.random.key(1), (2, 3))
+        for n, e, r, k in itertools.product(range(2), range(3), range(2), range(3)):
+            if (e + r + k) % 3:
+                continue
+            alone = jaxviz.attacks.pgd(
+                squeezenet,
+                pictures[k],
+                labels[k],
+                epsilon=float(whole.epsilons[n, e]),
+                norm=whole.norms[n],
+                steps=4,
+                restarts=1,
+                key=keys[r, k],
+            )
+            distance = float(NORMS[whole.norms[n]].measure(alone - pictures[k]))
+            assert whole.distances[n, 1, e, r, k] == pytest.approx(distance, rel=0.02)
+            # Signs that rounding decides make attacks part.
+            expected = margin_of(squeezenet, alone, int(labels[k]))
+            assert whole.margins[n, 1, e, r, k] == pytest.approx(expected, rel=0.2, abs=0.3)
+
+    def test_distances_stay_within_the_radii(self, whole):
+        reach = whole.epsilons[:, None, :, None, None]
+        assert (whole.distances <= reach * (1 + 1e-5) + 1e-6).all()
+        assert (whole.distances > 0).all()
+
+    def test_what_succeeds_is_what_has_a_margin(self, whole):
+        np.testing.assert_array_equal(whole.success, whole.margins > 0)
+        robust = whole.robust()
+        np.testing.assert_array_equal(robust, ~whole.success.any(3))
+
+    def test_early_exit_finds_at_least_as_much_and_only_adds(self, whole, squeezenet, pictures, labels):
+        calls = []
+        found = jaxviz.attacks.sweep(
+            squeezenet,
+            pictures,
+            labels,
+            epsilons=EPSILONS,
+            steps=(1, 4),
+            restarts=2,
+            key=1,
+            on_progress=lambda done, most: calls.append((done, most)),
+        )
+        assert calls == [(3 * k, 18) for k in range(1, 7)]
+        last = found.success[0, 1]
+        # Within a larger ball, or another restart, what fell stays fallen.
+        assert (last[1:] >= last[:-1]).all()
+        assert (last[:, 1] >= last[:, 0]).all()
+        assert (found.robust() <= whole.robust()[:1]).all()
+        first = np.argmax(last.reshape(6, 3), 0)
+        for k in range(3):
+            e, r = divmod(int(first[k]), 2)
+            if found.success[0, :, e, r, k].all():
+                assert (found.distances[0, 1, e:, :, k][1:] == found.distances[0, 1, e, r, k]).all()
+
+    def test_a_picture_that_is_wrong_already_is_marked_and_not_attacked(self, squeezenet, pictures, labels):
+        wrong = np.array([labels[0], (labels[1] + 1) % 1000, labels[2]])
+        found = jaxviz.attacks.sweep(squeezenet, pictures, wrong, epsilons=[1 / 255], steps=[1])
+        assert found.clean.tolist() == [True, False, True]
+        assert found.success[..., 1].all()
+        assert (found.distances[..., 1] == 0).all()
+        assert (found.distances[..., ::2] > 0).all()
+
+    def test_rows_and_csv_have_shares_with_their_interval(self, whole, tmp_path):
+        whole.to_csv(tmp_path / "sweep.csv")
+        with (tmp_path / "sweep.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 12
+        for row in rows:
+            assert float(row["low"]) <= float(row["robust accuracy"]) <= float(row["high"])
+            assert row["pictures"] == "3"
+        assert float(rows[0]["epsilon"]) == pytest.approx(0.5 / 255)
+
+    def test_curves_are_drawn_with_their_intervals(self, whole):
+        curves = whole.curves()
+        assert list(curves) == ["linf, 1 steps", "linf, 4 steps", "l2, 1 steps", "l2, 4 steps"]
+        for name, points in curves.items():
+            n = 0 if name.startswith("linf") else 1
+            assert [point[0] for point in points] == pytest.approx(whole.epsilons[n].tolist())
+            assert all(low <= share <= high for _, share, low, high in points)
+        drawn = interval_plot(curves, across="ε", up="robust accuracy")
+        assert drawn.ndim == 3
+        assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 10
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"labels": [1, 2]}, "expected one class for each of 3"),
+            ({"labels": [1, 2, 1000]}, "label 2 is 1000"),
+            ({"epsilons": []}, "at least one"),
+            ({"epsilons": {"l2": [1.0]}}, "none for linf"),
+            ({"epsilons": [2.0]}, "epsilon is 2"),
+            ({"steps": []}, "at least one entry"),
+            ({"steps": [0]}, "steps is 0"),
+        ],
+    )
+    def test_bad_input_is_refused(self, change, message, squeezenet, pictures, labels):
+        given = {"labels": labels, "epsilons": [0.1]} | change
+        with pytest.raises(ValueError, match=message):
+            jaxviz.attacks.sweep(squeezenet, pictures, given.pop("labels"), **given)
+
+    def test_one_program_serves_every_radius_and_number_of_steps(self, whole, squeezenet, pictures, labels):
+        with compilations() as seen:
+            jaxviz.attacks.sweep(
+                squeezenet,
+                pictures,
+                labels,
+                epsilons=(1 / 255, 3 / 255),
+                steps=(2, 7),
+                restarts=2,
+                early_exit=False,
+                key=2,
+            )
+        assert seen == []
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 5), (5, 5), (1, 500)])
+def test_wilsons_interval_holds_the_share(count, total):
+    low, high = wilson(count, total)
+    assert 0 <= low <= count / total <= high <= 1
+    assert high - low > 0
