@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -223,7 +224,8 @@ class TestSweep:
         assert list(curves) == ["linf, 1 steps", "linf, 4 steps", "l2, 1 steps", "l2, 4 steps"]
         for name, points in curves.items():
             n = 0 if name.startswith("linf") else 1
-            assert [point[0] for point in points] == pytest.approx(whole.epsilons[n].tolist())
+            assert [point[0] for point in points] == pytest.approx([0, *whole.epsilons[n].tolist()])
+            assert points[0][1] == 1  # as all are right before
             assert all(low <= share <= high for _, share, low, high in points)
         drawn = interval_plot(curves, across="ε", up="robust accuracy")
         assert drawn.ndim == 3
@@ -266,3 +268,23 @@ def test_wilsons_interval_holds_the_share(count, total):
     low, high = wilson(count, total)
     assert 0 <= low <= count / total <= high <= 1
     assert high - low > 0
+
+
+@pytest.mark.data
+def test_what_withstands_of_500_pictures(data, squeezenet):
+    """The figures of the README: two minutes on two cores."""
+    root = Path(data) / "images" / "imagenet500"
+    with (root / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    pictures = [jaxviz.images.fit_square(jaxviz.images.read(root / row["file"]), 224) for row in rows]
+    found = jaxviz.attacks.sweep(
+        squeezenet,
+        np.stack(pictures),
+        [int(row["class_index"]) for row in rows],
+        epsilons=[1 / 255, 2 / 255, 4 / 255, 8 / 255],
+    )
+    assert found.clean.mean() == pytest.approx(0.59, abs=0.005)
+    shares = [row["robust accuracy"] for row in found.rows()]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] < 0.02
+    assert shares[-1] == 0

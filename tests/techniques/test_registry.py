@@ -118,7 +118,9 @@ def test_numbers_out_of_the_declared_range_are_refused(family, name, option, bou
 
 def test_options_of_another_method_are_refused_and_whose_they_are_is_said():
     family = FAMILIES["attacks"]
-    with pytest.raises(ValueError, match=r"fgsm takes no steps; it belongs to ifgsm, pgd, .*; fgsm takes epsilon"):
+    with pytest.raises(
+        ValueError, match=r"fgsm takes no steps; it belongs to ifgsm, pgd, .*; fgsm takes epsilon"
+    ):
         family.checked("fgsm", {"steps": 3, "epsilon": 0.1})
     with pytest.raises(ValueError, match="no method has it"):
         family.checked("fgsm", {"sigma": 3})

@@ -77,12 +77,17 @@ class Sweep(NamedTuple):
             }
 
     def curves(self) -> dict[str, list[tuple[float, float, float, float]]]:
-        """Returns name → (ε, share that withstands, low, high), as `drawing.plots.interval_plot` takes them."""
+        """Returns name → (ε, share that withstands, low, high), as `drawing.plots.interval_plot` takes them.
+
+        Each begins at ε = 0, which no attack is.
+        """
         found: dict[str, list[tuple[float, float, float, float]]] = {}
+        right, total = int(self.clean.sum()), len(self.clean)
+        unattacked = 0.0, right / total, *wilson(right, total)
         for row in self.rows():
             several = f", {row['steps']} steps" if len(self.steps) > 1 else ""
             point = row["epsilon"], row["robust accuracy"], row["low"], row["high"]
-            found.setdefault(f"{row['norm']}{several}", []).append(point)
+            found.setdefault(f"{row['norm']}{several}", [unattacked]).append(point)
         return found
 
     def to_csv(self, path: str | Path) -> None:
