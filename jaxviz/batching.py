@@ -223,22 +223,30 @@ class _Batched:
 
     def _worthwhile(self, arguments: tuple[Any, ...], size: int, most: int) -> int:
         """Returns how many images at once are worth reading all weights for: they fill half as many bytes."""
-        shared = self._shared_bytes(arguments)
-        own = (self._need(arguments, size) - shared) / size
-        while size < most and 2 * size * own < shared:
+        used = self._analysis(arguments, size)
+        if used is None:
+            return size
+        images = sum(
+            np.prod(np.shape(leaf)[1:]) * _kind(leaf).itemsize for leaf in self._leaves(arguments, 0)
+        )
+        # What the program does not use is no argument of it.
+        weights = max(0, used.argument_size_in_bytes - size * images)
+        own = images + (used.output_size_in_bytes + used.temp_size_in_bytes) / size
+        while size < most and 2 * size * own < weights:
             size *= 2
         return size
 
-    def _shared_bytes(self, arguments: tuple[Any, ...]) -> int:
+    def _leaves(self, arguments: tuple[Any, ...], kind: int | None) -> list[Any]:
+        """Returns the leaves that are stacked, 0, or shared, None."""
         leaves = zip(sharding.flat_axes(self.axes, arguments), jax.tree.leaves(arguments), strict=True)
-        return sum(np.size(leaf) * _kind(leaf).itemsize for axis, leaf in leaves if axis is None)
+        return [leaf for axis, leaf in leaves if axis == kind]
 
     def _share(self, threads: int) -> int:
         return int(MEMORY_SHARE * device_memory(self.device) / threads)
 
     def _fitting(self, arguments: tuple[Any, ...], size: int, budget: int | None, threads: int = 1) -> int:
         limit = self._share(threads) if budget is None else budget
-        shared = self._shared_bytes(arguments)
+        shared = sum(np.size(leaf) * _kind(leaf).itemsize for leaf in self._leaves(arguments, None))
         while True:
             need = self._need(arguments, size)
             if need <= limit or (size == 1 and budget is None):
@@ -250,11 +258,14 @@ class _Batched:
 
     def _need(self, arguments: tuple[Any, ...], size: int) -> int:
         """Returns the bytes that the program of so many images needs; 0 where the compiler tells none."""
-        # JAX keeps what is compiled here for the calls with arguments of these shapes.
-        used = self.program.lower(*self._shapes(arguments, size * self.devices)).compile().memory_analysis()
+        used = self._analysis(arguments, size)
         if used is None:
             return 0
         return int(used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes)
+
+    def _analysis(self, arguments: tuple[Any, ...], size: int) -> Any:
+        # JAX keeps what is compiled here for the calls with arguments of these shapes.
+        return self.program.lower(*self._shapes(arguments, size * self.devices)).compile().memory_analysis()
 
     def _shared_placed(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.mesh is None:

@@ -1,6 +1,7 @@
 import itertools
 import math
 import time
+import types
 
 import jax
 import jax.numpy as jnp
@@ -84,7 +85,7 @@ def test_each_core_has_its_own_few(threads, parts, monkeypatch):
     seen = []
     form = jaxviz.batched(lambda image: image.mean() * threads)
     program = form.program
-    form._need = lambda arguments, size: 0
+    form._analysis = lambda arguments, size: None
     form.program = lambda images: seen.append(len(images)) or program(images)
     np.testing.assert_allclose(form(pixels(9)), pixels(9).mean((1, 2, 3)) * threads, rtol=1e-6)
     form.program = program
@@ -100,13 +101,28 @@ def test_as_many_threads_as_the_memory_holds(room, expected, monkeypatch):
     assert form._form((pixels(40),), 40) == expected
 
 
-@pytest.mark.parametrize(("weights", "expected"), [(10, 2), (40, 4), (90, 8), (10_000, 16)])
+@pytest.mark.parametrize(("weights", "expected"), [(0, 2), (1, 2), (2, 4), (4, 8), (100, 16)])
 def test_heavy_weights_are_read_for_more_images(weights, expected, monkeypatch):
     monkeypatch.setattr(batching, "cores", lambda: 2)
     shared = np.zeros(weights, np.float32)
     form = jaxviz.batched(lambda weights, image: image.std() + weights.sum(), in_axes=(None, 0))
-    form._need = lambda arguments, size: 4 * weights + 24 * size
-    assert form._form((shared, pixels(32)), 32) == (expected, 2)
+    images = pixels(32)
+    own = images[0].nbytes + 24
+
+    def analysis(arguments, size):
+        arguments = 4 * weights * own + size * images[0].nbytes
+        return types.SimpleNamespace(
+            argument_size_in_bytes=arguments, output_size_in_bytes=4 * size, temp_size_in_bytes=20 * size
+        )
+
+    form._analysis = analysis
+    assert form._form((shared, images), 32) == (expected, 2)
+
+
+def test_weights_that_are_not_used_are_not_heavy(monkeypatch):
+    monkeypatch.setattr(batching, "cores", lambda: 2)
+    form = jaxviz.batched(lambda weights, image: image * weights[0], in_axes=(None, 0))
+    assert form._form(((np.float32(2), np.zeros(10**6, np.float32)), pixels(64)), 64) == (2, 2)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ Each method is a function (network, image, label) of one image; the table `FAMIL
 
 from jaxviz.norms import NORMS
 from jaxviz.techniques.attacks.apgd import apgd
+from jaxviz.techniques.attacks.climbing import MOST_STEPS
 from jaxviz.techniques.attacks.fgsm import fgsm
 from jaxviz.techniques.attacks.ifgsm import ifgsm
 from jaxviz.techniques.attacks.ifgsm import schedule as _schedule
@@ -32,7 +33,6 @@ __all__ = [
     "sweep",
 ]
 
-_MOST = 1023
 _COMMON = {
     "epsilon": Option("fraction", "Largest change of a value, in [0, 1].", 0, 1, shown="8/255"),
     "loss": Option(
@@ -46,7 +46,7 @@ _IN_A_NORM = {
         "fraction", "Radius of the ball; default: 8/255, 3 or 75 in the norms linf, l2 and l1.", 0
     ),
     "norm": Option("choice", "That of the ball and of the steps.", choices=tuple(NORMS)),
-    "steps": Option("integer", "Gradient steps from each start.", 1, _MOST),
+    "steps": Option("integer", "Gradient steps from each start.", 1, MOST_STEPS),
 }
 _STARTS = {
     "restarts": Option("integer", "Starts drawn from the ball; 0 for the picture itself.", 0),
