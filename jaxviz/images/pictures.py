@@ -28,5 +28,7 @@ def to_floats(image: np.ndarray) -> np.ndarray:
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
-    """Returns the picture as a file stores it: clipped to [0, 1] and rounded to 8 bits."""
+    """Returns the picture as a file stores it: clipped to [0, 1] and rounded to 8 bits; bytes as they are."""
+    if np.asarray(image).dtype == np.uint8:
+        return np.asarray(image)
     return np.round(np.clip(np.asarray(image, np.float32), 0, 1) * 255).astype(np.uint8)

@@ -62,7 +62,7 @@ def write(path: str | Path, image: np.ndarray) -> None:
     Args:
       path: `.png`, `.jpg`, `.webp`, `.tif` or `.bmp`: 8 bits, clipped to [0, 1]; `.npy` or `.npz` (as `value`):
         the floats as they are.
-      image: [h, w, 3], or [h, w] for grey.
+      image: [h, w, 3], or [h, w] for grey; bytes, as plots are, stand for themselves.
 
     Raises:
       ValueError: If the suffix is unknown.

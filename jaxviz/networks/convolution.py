@@ -54,7 +54,7 @@ def conv2d(
             kernel,
             # One product of matrices, which XLA makes two to three times faster than the convolution it is.
             cpu=lambda x, kernel: jnp.matmul(x, kernel[0, 0], precision=precision),
-            # Of which it tries many forms for each size on a GPU: a minute for a network of these.
+            # Of a product it tries many kernels for each size on a GPU, and compiles far longer.
             default=functools.partial(_canonical, strides=(1, 1), padding=UNPADDED, precision=precision),
         )
     plain = functools.partial(_convolve, strides=strides, padding=padding, precision=precision)

@@ -161,3 +161,10 @@ def test_extreme_shapes_are_refused_before_they_fill_the_memory():
         images.fit_square(line, 224)
     with pytest.raises(ValueError, match="take a smaller size"):
         images.fit_longer(FLOATS, 10**9)
+
+
+def test_bytes_are_written_as_they_are(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    images.write(tmp_path / "a.png", values)
+    with Image.open(tmp_path / "a.png") as found:
+        np.testing.assert_array_equal(np.asarray(found), values)

@@ -16,7 +16,7 @@ from jaxviz.norms import NORMS
 from jaxviz.objectives import margin
 from jaxviz.optimizers.automatic import looks
 from jaxviz.techniques import FAMILIES
-from jaxviz.techniques.attacks.sweep import wilson
+from jaxviz.techniques.attacks import Sweep
 
 METHODS = FAMILIES["attacks"].methods
 RADII = {"linf": 4 / 255, "l2": 1.0, "l1": 40.0}
@@ -221,7 +221,7 @@ class TestSweep:
 
     def test_curves_are_drawn_with_their_intervals(self, whole):
         curves = whole.curves()
-        assert list(curves) == ["linf, 1 steps", "linf, 4 steps", "l2, 1 steps", "l2, 4 steps"]
+        assert list(curves) == ["linf, 1 step", "linf, 4 steps", "l2, 1 step", "l2, 4 steps"]
         for name, points in curves.items():
             n = 0 if name.startswith("linf") else 1
             assert [point[0] for point in points] == pytest.approx([0, *whole.epsilons[n].tolist()])
@@ -263,16 +263,19 @@ class TestSweep:
         assert seen == []
 
 
-@pytest.mark.parametrize(("count", "total"), [(0, 5), (5, 5), (1, 500)])
-def test_wilsons_interval_holds_the_share(count, total):
-    low, high = wilson(count, total)
-    assert 0 <= low <= count / total <= high <= 1
-    assert high - low > 0
+def test_intervals_are_wilsons():
+    clean = np.ones(10, bool)
+    success = np.arange(10).reshape(1, 1, 1, 1, 10) >= 5
+    nothing = np.zeros(success.shape, np.float32)
+    (row,) = Sweep(("linf",), (1,), np.array([[0.1]]), clean, success, nothing, nothing).rows()
+    assert row["robust accuracy"] == 0.5
+    # (p + z² / 2n ± z √(p (1 - p) / n + z² / 4n²)) / (1 + z² / n) with z = 1.96
+    assert (row["low"], row["high"]) == pytest.approx((0.2366, 0.7634), abs=1e-4)
 
 
 @pytest.mark.data
 def test_what_withstands_of_500_pictures(data, squeezenet):
-    """The figures of the README: two minutes on two cores."""
+    """The figures of docs/robustness.md: two minutes on two cores."""
     root = Path(data) / "images" / "imagenet500"
     with (root / "labels.csv").open() as file:
         rows = list(csv.DictReader(file))

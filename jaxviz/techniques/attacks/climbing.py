@@ -25,13 +25,13 @@ def checked_steps(steps: int) -> int:
 def starts(
     image: Image, epsilon: Number, norm: str, restarts: int, key: Key | int | None
 ) -> Float[Array, "n h w 3"]:
-    """Returns points drawn uniformly from the ball around an image, clipped to colors; for 0 the image alone."""
+    """Returns points drawn uniformly from the ball around an image, which the loop clips; for 0 the image alone."""
     x = jnp.asarray(image)
     if whole(restarts, "restarts", 0) == 0:
         return x[None]
     keys = jax.random.split(random_key(0 if key is None else key), restarts)
     drawn = jax.vmap(lambda key: NORMS[norm].sample(key, x.shape, epsilon))(keys)
-    return jnp.clip(x + drawn, 0, 1)
+    return x + drawn
 
 
 @jax.jit

@@ -124,7 +124,7 @@ def _accumulated(
 ) -> Image:
     posed, x = problem(network, image, label, epsilon=epsilon, norm=norm, loss=loss, target=target)
     bound, steps = radius(epsilon, norm), checked_steps(steps)
-    size = bound / steps if step_size is None else number(step_size, "step_size", 0)
+    size = bound / steps if step_size is None else step_size
     optimizer = momentum_descent(
         size, number(momentum, "momentum", 0, 1), norm=norm, ahead=ahead, share=SHARE
     )

@@ -3,7 +3,6 @@ r"""Projected gradient descent: steps of steepest ascent in a norm from random s
 .. math:: x_{k+1} = P_{B_\epsilon(x) \cap [0, 1]} \left( x_k + \alpha \, d(\nabla_x J(x_k, y)) \right)
 """
 
-from jaxviz._checks import number
 from jaxviz._typing import Image, Key, Number
 from jaxviz.networks import Network
 from jaxviz.optimizers import steepest_descent
@@ -75,6 +74,6 @@ def pgd(
     """
     posed, x = problem(network, image, label, epsilon=epsilon, norm=norm, loss=loss, target=target)
     bound, steps = radius(epsilon, norm), checked_steps(steps)
-    size = REACH * bound / steps if step_size is None else number(step_size, "step_size", 0)
+    size = REACH * bound / steps if step_size is None else step_size
     points = starts(x, bound, norm, restarts, key)
     return climbed(posed, points, steepest_descent(size, norm=norm, share=SHARE), steps)

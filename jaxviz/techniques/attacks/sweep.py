@@ -3,7 +3,6 @@
 import csv
 import functools
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +26,8 @@ from jaxviz.techniques.attacks.pgd import REACH
 from jaxviz.techniques.attacks.posing import SHARE, problem, radius
 from jaxviz.techniques.classes import LOSSES, class_count
 
-NORMAL_QUANTILE = 1.959963984540054
-"""Of 1.96, within which a normal variable is with probability 0.95."""
+LEVEL = 0.95
+"""Of the intervals that are told."""
 
 
 class Sweep(NamedTuple):
@@ -59,12 +58,12 @@ class Sweep(NamedTuple):
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yields one row for each norm, number of steps and ε: the share that withstands, and its interval.
 
-        The interval is Wilson's, of 95 %: what share of all pictures like these would withstand.
+        The interval is Wilson's (1927), of 95 %: what share of all pictures like these would withstand.
         """
         robust = self.robust()
         for n, s, e in itertools.product(*map(range, robust.shape[:3])):
             count, total = int(robust[n, s, e].sum()), robust.shape[3]
-            low, high = wilson(count, total)
+            low, high = _interval(count, total)
             yield {
                 "norm": self.norms[n],
                 "steps": self.steps[s],
@@ -83,9 +82,10 @@ class Sweep(NamedTuple):
         """
         found: dict[str, list[tuple[float, float, float, float]]] = {}
         right, total = int(self.clean.sum()), len(self.clean)
-        unattacked = 0.0, right / total, *wilson(right, total)
+        unattacked = 0.0, right / total, *_interval(right, total)
         for row in self.rows():
-            several = f", {row['steps']} steps" if len(self.steps) > 1 else ""
+            plural = "" if row["steps"] == 1 else "s"
+            several = f", {row['steps']} step{plural}" if len(self.steps) > 1 else ""
             point = row["epsilon"], row["robust accuracy"], row["low"], row["high"]
             found.setdefault(f"{row['norm']}{several}", [unattacked]).append(point)
         return found
@@ -99,25 +99,11 @@ class Sweep(NamedTuple):
             table.writerows(rows)
 
 
-def wilson(count: int, total: int) -> tuple[float, float]:
-    r"""Returns the 95 % interval of a share, of which `count` out of `total` were seen.
+def _interval(count: int, total: int) -> tuple[float, float]:
+    from scipy import stats
 
-    .. math:: \frac{1}{1 + z^2 / n} \left( p + \frac{z^2}{2 n}
-              \pm z \sqrt{\frac{p (1 - p)}{n} + \frac{z^2}{4 n^2}} \right), \quad p = k / n, \; z = 1.96
-
-    References:
-      Wilson. Probable Inference, the Law of Succession, and Statistical Inference. JASA 1927.
-
-    Example:
-      >>> tuple(round(bound, 3) for bound in wilson(5, 10))
-      (0.237, 0.763)
-    """
-    z, p = NORMAL_QUANTILE, count / total
-    middle = p + z**2 / (2 * total)
-    reach = z * math.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
-    scale = 1 + z**2 / total
-    # Rounding must not keep the share itself out.
-    return max(0.0, min(p, (middle - reach) / scale)), min(1.0, max(p, (middle + reach) / scale))
+    low, high = stats.binomtest(count, total).proportion_ci(LEVEL, "wilson")
+    return float(low), float(high)
 
 
 def sweep(
