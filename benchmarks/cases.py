@@ -23,6 +23,18 @@ TECHNIQUES = {
     "texture": "VGG-16 to pool4, 128²",
     "style": "VGG-16 to relu5_1, 128²",
 }
+PGD_40 = {"method": "pgd", "steps": 40, "epsilons": (1,)}
+SWEPT = {**PGD_40, "epsilons": (0.5, 1, 2, 3, 4, 6, 8, 16)}
+EARLY = "8 ε by PGD-40 until a success"
+ATTACKS = {
+    "FGSM": {"method": "fgsm", "steps": 1, "epsilons": (8,), "in_art": True},
+    "PGD-10": {"method": "pgd", "steps": 10, "epsilons": (1,), "in_art": True},
+    "PGD-40": PGD_40,
+    "8 ε by PGD-40": SWEPT,
+    EARLY: SWEPT,
+    "C&W-100": {"method": "cw", "steps": 100, "epsilons": (None,), "constant": 1.0, "step_size": 0.01},
+}
+"""What both sides are told of each; ε in units of 1/255, `in_art` whether ART takes part."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +59,8 @@ class Case:
       keep_fastest: Whether of the rival's variants the fastest in the first round goes on alone.
       cached: Whether later rounds find what JAX compiled in the first; not where variants share programs.
       facts: What else the row is to say.
+      targets: Row → its target, where each has its own.
+      against: Row → the one whose rivals are its too, where no rival does what it does.
     """
 
     work: str
@@ -58,6 +72,8 @@ class Case:
     keep_fastest: bool = False
     cached: bool = True
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    targets: dict[str, float] = dataclasses.field(default_factory=dict)
+    against: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +179,25 @@ def attribution(quick: bool, cases: tuple[tuple[str, int], ...], **facts: float)
     ]
 
 
+def attacks(quick: bool, networks: tuple[str, ...], count: int, target: float) -> list[Case]:
+    size, networks, count = (64, networks[:1], 2) if quick else (224, networks, count)
+    few = {row: attack | {"steps": min(attack["steps"], 3)} for row, attack in ATTACKS.items()}
+    return [
+        Case(
+            network,
+            {"network": network, "batch": count, "size": size, "attacks": few if quick else ATTACKS},
+            # PyTorch begins, as it draws the weights.
+            (Process("torch"), Process("jaxviz")),
+            seconds=1.0,
+            least=1,
+            keep_fastest=True,
+            targets={row: 0.25 if attack is SWEPT else target for row, attack in ATTACKS.items()},
+            against={EARLY: "8 ε by PGD-40"},
+        )
+        for network in networks
+    ]
+
+
 def batch(quick: bool) -> list[Case]:
     size, count, n = (64, 4, 2) if quick else (256, 20, 8)
     options = {"size": size, "evaluations": count, "warmup": 2, "batch": n}
@@ -227,6 +262,19 @@ BENCHMARKS = {
         2,
         lambda quick: attribution(quick, (("squeezenet1_1", 64),)),
         "attribution",
+    ),
+    "attacks": Benchmark(
+        "Attacks on 16 pictures, 224²",
+        "one batch",
+        2,
+        lambda quick: attacks(quick, ("squeezenet1_1",), 16, 0.77),
+    ),
+    "attacks64": Benchmark(
+        "Attacks on 64 pictures, 224², for a GPU",
+        "one batch",
+        1,
+        lambda quick: attacks(quick, ("squeezenet1_1", "vgg16", "resnet50"), 64, 0.5),
+        "attacks",
     ),
     "memory": Benchmark(
         "Style transfer of large pictures within a memory, VGG-16", "one evaluation", 1, memory

@@ -130,18 +130,22 @@ def _row(case: Case, row: str, ours: int, measured: Measured, settings: Settings
     """Returns one line of the table: our first variant against the fastest of the rival's."""
     names = [name for other, name in measured.found if other == row]
     mine = measured.of(row, ours)[0]
-    rivals = [] if measured.rival_elsewhere() else [name for name in names if measured.by[row, name] != ours]
-    rival = measured.fastest(row, rivals)
+    like = case.against.get(row, row)
+    others = [name for (other, name), by in measured.by.items() if other == like and by != ours]
+    rivals = [] if measured.rival_elsewhere() else others
+    rival = measured.fastest(like, rivals)
+    sides = {name: _side(measured, row, name) for name in names}
     return {
         "work": ", ".join(filter(None, [case.work, row])),
         "ours": mine,
         "rival": rival,
-        "ratio": rival and ratio(measured.medians(row, mine), measured.medians(row, rival)),
-        "sides": {name: _side(measured, row, name) for name in names},
+        "ratio": rival and ratio(measured.medians(row, mine), measured.medians(like, rival)),
+        "sides": sides | ({rival: _side(measured, like, rival)} if rival else {}),
         "agreement": rival and agreement(measured.results, row, mine, [rival, *rivals], settings.precision),
         "left_out": measured.left_out,
         **case.options,
         **case.facts,
+        **({"target": case.targets[row]} if row in case.targets else {}),
     }
 
 
@@ -189,10 +193,11 @@ def agreement(
             found["agrees"] &= difference < 10 * tolerance
             continue
         differences = np.abs(mine - other) / np.abs(other).max()
+        varies = bool(np.ptp(mine) and np.ptp(other))
         found[what] = {
             "median_difference_over_largest": float(np.median(differences)),
             "largest_difference_over_largest": float(differences.max()),
-            "correlation": float(np.corrcoef(mine.ravel(), other.ravel())[0, 1]),
+            "correlation": float(np.corrcoef(mine.ravel(), other.ravel())[0, 1]) if varies else None,
         }
         found["agrees"] &= float(np.median(differences)) < tolerance
     return found if len(found) > 1 else {"agrees": None}

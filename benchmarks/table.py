@@ -13,9 +13,10 @@ GRIDS = ("networks", "networks16")
 SUMMED = {
     **dict.fromkeys(GRIDS, ("torchvision", "networks")),
     **dict.fromkeys(("attribution", "attribution64"), ("captum at its best setting", "methods")),
+    "attacks64": ("the best of foolbox, torchattacks and ART", "networks"),
 }
 """Those of which the main README has medians alone → the rival, and what they go over."""
-FOR_GPUS = ("evaluations", "attribution64")
+FOR_GPUS = ("evaluations", "attribution64", "attacks64")
 COMPILING = "compiling"
 FORMS = {
     "operation by operation": "operation by operation",
@@ -37,6 +38,8 @@ ORDER = (
     "saliency",
     "attribution",
     "attribution64",
+    "attacks",
+    "attacks64",
     "step",
     "networks",
     "networks16",
@@ -104,12 +107,15 @@ def medians(record: dict) -> Iterable[list[str]]:
     """Yields the cells of one row for each kind of work of a benchmark of many: the median of their ratios."""
     rival, many = SUMMED[record["benchmark"]]
     kinds: dict[str, list[float]] = {}
-    target = "".join(f", target ≤ {t} each" for t in {row.get("target") for row in record["rows"]} - {None})
+    targets: dict[str, str] = {}
     for row in record["rows"]:
         if row["rival"] is not None:
-            kinds.setdefault(row["work"].split(", ")[1], []).append(row["ratio"]["median"])
+            kind = row["work"].split(", ")[1]
+            kinds.setdefault(kind, []).append(row["ratio"]["median"])
+            targets[kind] = f", target ≤ {row['target']} each" if "target" in row else ""
     for kind, ratios in kinds.items():
-        ratio = f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} – {max(ratios):.2f} among {many}){target}"
+        among = f"{min(ratios):.2f} – {max(ratios):.2f} among {many}"
+        ratio = f"**{statistics.median(ratios):.2f}** ({among}){targets[kind]}"
         place, commit = device(record["environment"]), record["environment"]["commit"]
         what = f"{kind}, median of {len(ratios)}"
         yield [record["title"], what, place, "–", rival, "–", ratio, commit]

@@ -11,6 +11,9 @@ LABEL = 652
 """Military uniform; any class costs the same."""
 MEAN_COLOR = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 ADAM_RATE = 0.02
+REACH = 2.5
+"""Radii of its ball that the steps of an attack cover together."""
+CLASSES = 1000
 CHANNELS = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512), (512, 512))
 """Of VGG-16's convolutions up to conv5_1, by stage; after each stage but the last the sides are halved."""
 PEAKS = {

@@ -1,9 +1,9 @@
 """argmin: the one compiled loop. It knows nothing of images or networks.
 
 A problem is any pytree with `loss(z, key) -> scalar`, `project(z) -> z` and `random`, whether the loss
-depends on the key. The loop runs on the device in chunks of about half a second; the trip count is an
-argument, so chunks of any length are one program. Between chunks the host reports, and reads the flag that
-Ctrl-C sets.
+depends on the key; one that also has `judged` says itself which point is best, and where a run may end. The
+loop runs on the device in chunks of about half a second; the trip count is an argument, so chunks of any length
+are one program. Between chunks the host reports, and reads the flag that Ctrl-C sets.
 """
 
 import contextlib
@@ -43,6 +43,22 @@ class Minimizable(Protocol):
 
     def project(self, z: Any) -> Any:
         """Returns the nearest point that is allowed."""
+
+
+@symbol
+class Verdict:
+    """What a point is worth as an answer: the less the better; and whether the run may end at it."""
+
+    merit: Scalar
+    solved: Bool[Array, ""]
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """A problem whose best point is another than that of lowest loss, or whose run may end before its last step."""
+
+    def judged(self, z: Any, key: Key) -> tuple[Scalar, Verdict]:
+        """Returns the loss, as `loss` does, and the verdict on the point."""
 
 
 @symbol
@@ -88,30 +104,42 @@ def advance(problem: Minimizable, state: State, n: Int[Array, ""] | int) -> Stat
       n: At most `TRACE`. May be a traced value: any number is the same program.
     """
 
+    judging = isinstance(problem, Judging)
+
+    def judged(z, key):
+        if judging:
+            return problem.judged(z, key)
+        loss = problem.loss(z, key)
+        return loss, Verdict(loss, jnp.zeros((), bool))
+
     def body(i, state):
         key = jax.random.fold_in(state.key, state.evaluations)
-        loss, gradient = jax.value_and_grad(problem.loss)(state.z, key)
+        (loss, verdict), gradient = jax.value_and_grad(judged, has_aux=True)(state.z, key)
         loss = loss.astype(state.best_loss.dtype)
         z, memory, finished = state.optimizer.step(state.memory, state.z, loss, gradient, problem.project)
         active = ~state.done
         averages = isinstance(state.optimizer, Answering)
-        better = active & (jnp.isfinite(loss) if problem.random or averages else loss < state.best_loss)
+        merit, solved = verdict.merit.astype(loss.dtype), verdict.solved
+        last = (problem.random or averages) and not judging
+        better = active & (jnp.isfinite(merit) if last else merit < state.best_loss)
         found, moves = (state.optimizer.answer(memory), active) if averages else (state.z, better)
 
         def choose(condition, new, old):
             return jax.tree.map(lambda new, old: jnp.where(condition, new, old), new, old)
 
+        if judging and averages:
+            found = choose(solved, state.z, found)
         # The memory of a finished image runs on: its z is frozen, so nothing comes of it, and a select of the
         # whole history would cost as much as the step.
         return dataclasses.replace(
             state,
-            z=choose(active, z, state.z),
+            z=choose(active & ~solved, z, state.z),
             memory=memory,
             best=choose(moves, found, state.best),
-            best_loss=jnp.where(better, loss, state.best_loss),
+            best_loss=jnp.where(better, merit, state.best_loss),
             losses=state.losses.at[i].set(jnp.where(active, loss, jnp.nan)),
             evaluations=state.evaluations + active,
-            done=state.done | finished,
+            done=state.done | finished | solved,
             told=choose(active, _told(state.optimizer, memory), state.told),
         )
 

@@ -125,3 +125,34 @@ def decorrelated(inner: Parameterization) -> Colored:
       [[[0.5, 0.5, 0.5]]]
     """
     return Colored(inner)
+
+
+EDGE = 1e-6
+"""How far from 0 and 1 colors are kept, whose unknowns would be infinite."""
+
+
+@symbol
+class Bounded:
+    """Made by `bounded`."""
+
+    def decode(self, z: Float[Array, "h w 3"]) -> Image:
+        """Returns the image of unknowns, in [0, 1]."""
+        return (jnp.tanh(z) + 1) / 2
+
+    def encode(self, image: Image) -> Float[Array, "h w 3"]:
+        """Returns unknowns that decode to an image, but for `EDGE`."""
+        return jnp.arctanh((2 * jnp.asarray(image) - 1) * (1 - EDGE))
+
+
+def bounded() -> Bounded:
+    r"""Returns the parameterization :math:`\psi(z) = (\tanh z + 1) / 2`, whose colors are valid for any z.
+
+    References:
+      Carlini, Wagner. Towards Evaluating the Robustness of Neural Networks. S&P 2017, section V.B, change of
+      variables.
+
+    Example:
+      >>> bounded().decode(jnp.array([[[0.0, 40.0, -40.0]]])).tolist()
+      [[[0.5, 1.0, 0.0]]]
+    """
+    return Bounded()

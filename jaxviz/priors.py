@@ -53,6 +53,18 @@ class AlphaNorm:
 
 
 @symbol
+class SquaredDistance:
+    """Made by `squared_distance`."""
+
+    image: Image
+    weight: Array
+
+    def __call__(self, image: Image) -> Scalar:
+        """Returns the value for one image."""
+        return self.weight * jnp.sum((image - self.image) ** 2)
+
+
+@symbol
 class Sum:
     """A sum of priors; made by `total`."""
 
@@ -146,6 +158,23 @@ def alpha_norm(alpha: Number = 6.0, *, center: Number = 0.0, weight: Number = 1.
       1.5
     """
     return AlphaNorm(number(alpha, "alpha", 1), jnp.asarray(center, jnp.float32), number(weight, "weight", 0))
+
+
+def squared_distance(image: Image, *, weight: Number = 1.0) -> SquaredDistance:
+    r"""Returns a prior: the squared Euclidean distance from an image, :math:`R(x) = w \lVert x - x_0 \rVert_2^2`.
+
+    Args:
+      image: x₀, [h, w, 3].
+      weight: w, at least 0.
+
+    Raises:
+      ValueError: If `weight` is negative.
+
+    Example:
+      >>> float(squared_distance(jnp.zeros((1, 2, 3)))(jnp.full((1, 2, 3), 0.5)))
+      1.5
+    """
+    return SquaredDistance(jnp.asarray(image), number(weight, "weight", 0))
 
 
 def total(*priors: Prior) -> Sum:

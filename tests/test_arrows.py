@@ -41,7 +41,10 @@ ALLOWED = {
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {"images", "objectives", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
-    "techniques": BASE | SYMBOLS | SOLVING | {"batching", "colors", "images", "networks", "techniques"},
+    "techniques": BASE
+    | SYMBOLS
+    | SOLVING
+    | {"batching", "colors", "images", "networks", "sharding", "techniques"},
 }
 
 

@@ -34,4 +34,8 @@ def rows(options: dict[str, Any]) -> dict[str, Any]:
         mapped = batched(one, in_axes=(None, 0))
         return Work(lambda: jax.block_until_ready(mapped(network, images)), units=count)
 
-    return {name: {"jaxviz": lambda method=method: made(method)} for name, method in family.methods.items()}
+    return {
+        name: {"jaxviz": lambda method=method: made(method)}
+        for name, method in family.methods.items()
+        if not method.of_many
+    }

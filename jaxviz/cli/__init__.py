@@ -11,6 +11,7 @@ import jaxviz
 from jaxviz.checkpoints import WeightsError
 from jaxviz.cli import (
     analysis,
+    attacking,
     demo,
     dreaming,
     evaluating,
@@ -37,7 +38,7 @@ for run in (
     analysis.classify,
     analysis.saliency,
     evaluating.evaluate,
-    analysis.attack,
+    attacking.attack,
     analysis.features,
     exploring.patches,
     exploring.embed,

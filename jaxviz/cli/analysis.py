@@ -17,10 +17,8 @@ from jaxviz.cli.options import OUTPUT, option
 from jaxviz.cli.session import Failure, Session
 from jaxviz.drawing import maps, sheets
 from jaxviz.networks import Network
-from jaxviz.norms import NORMS
 from jaxviz.objectives import Unit
 from jaxviz.techniques import FAMILIES, Method
-from jaxviz.techniques.attacks import RADII
 from jaxviz.techniques.classes import checked_top
 
 CLASSIFIER = "squeezenet1_1"
@@ -140,93 +138,6 @@ def chosen_method(session: Session) -> Choice:
     if session.choice is None:
         raise ValueError("this command has no methods")
     return session.choice
-
-
-@command(
-    example="jaxviz attack photo.jpg --method ifgsm --epsilon 2/255 --out attacked.png",
-    network=CLASSIFIER,
-    family=FAMILIES["attacks"],
-    reads=True,
-    many=True,
-    out="attack.png",
-)
-def attack(
-    session: Session,
-    picture: options.Source,
-    label: options.Label = None,
-    size: options.Square = 224,
-) -> None:
-    """Change a picture a little so that the network errs; the difference, times 10, is written beside it."""
-    choice = chosen_method(session)
-    if runs.is_many(session, picture):
-        runs.attack(session, picture, choice)
-        return
-    out = session.out
-    beside = out.with_name(f"{out.stem}-difference.png")
-    session.opens_pictures(out, beside)
-    pixels = square(session, picture)
-    if not session.raw:  # ε is counted from a picture that the file can hold
-        pixels = images.to_bytes(pixels) / np.float32(255)
-    network = runs.network(session)
-    before = best_classes(network, class_scores(network, pixels))
-    leave = before[0]["index"] if label is None else class_index(network, label, "--label")
-    values = choice.values(network)
-    attacked = np.asarray(session.timed(lambda: choice.method.function(network, pixels, leave, **values)))
-    settled = choice.settled(values)
-    name = settled.get("norm", "linf")
-    if settled["epsilon"] is None:
-        settled["epsilon"] = RADII[name]
-    session.settle(label=leave, **settled)
-    session.write(out, attacked)
-    written = attacked if session.raw else images.read(out)
-    after = best_classes(network, class_scores(network, written))
-    sides = (("before", before), ("after", after))
-    session.record["labels"] = {side: [c["label"] for c in classes] for side, classes in sides}
-    session.record["scores"] = dict(sides)
-    distance = float(NORMS[name].measure(jnp.asarray(written - pixels)))
-    session.record["distance"] = distance
-    if session.json_path != "-":
-        typer.echo(f"before\n{listing(before)}\nafter, as written\n{listing(after)}")
-    exact = int(np.argmax(class_scores(network, attacked)))
-    session.record["notes"] = session.record.get("notes", [])
-    bound = settled["epsilon"]
-    steps = "steps" in settled
-    for note in _notes(after[0]["index"], exact, leave, settled.get("target"), distance, bound, name, steps):
-        session.note(note)
-    session.write(beside, maps.difference(pixels, written))
-
-
-def _notes(
-    after: int,
-    exact: int,
-    leave: int,
-    reach: int | None,
-    distance: float,
-    bound: float,
-    norm: str,
-    steps: bool,
-) -> list[str]:
-    def succeeds(found: int) -> bool:
-        return found == reach if reach is not None else found != leave
-
-    notes = []
-    if not succeeds(after):
-        lost = "the file's rounding lost the attack" if succeeds(exact) else "the attack did not succeed"
-        remedy = "take a larger --epsilon" + (", or more --steps" if steps else "")
-        if reach is not None and not steps:
-            remedy = "one step seldom reaches a --target"
-        notes.append(f"{lost}; {remedy}")
-    if norm == "linf" and distance > bound + 1e-6:
-        notes.append(
-            f"as written, a value moved by {distance:.5f}, more than ε = {bound:.5f}; "
-            "write .png with a multiple of 1/255, or .npy"
-        )
-    if norm != "linf" and distance > bound * (1 + 1e-5):
-        notes.append(
-            f"as written, the picture is {distance:.5g} away in the norm {norm}, more than ε = {bound:g}: 8 bits "
-            "round each value; write .npy"
-        )
-    return notes
 
 
 @command(

@@ -51,6 +51,10 @@ class Choice:
 
     def _value(self, name: str, text: Any) -> Any:
         said = self.method.options[name]
+        if said.several and "," in text:
+            return tuple(
+                options.fraction(part.strip(), self._flags[name], said.high) for part in text.split(",")
+            )
         if said.kind == "fraction":
             return options.fraction(text, self._flags[name], said.high)
         if said.kind == "numbers":

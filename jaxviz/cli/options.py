@@ -294,6 +294,8 @@ def _described(name: str, said: Option, method: Method, takers: list[str], famil
     text = said.help
     if said.kind == "layers":
         text = f"{text} NAME or NAME=WEIGHT; repeat it."
+    if said.several:
+        text = f"{text} Of many pictures several, with commas."
     if said.choices:
         text = f"{', '.join(said.choices)}: {text[0].lower()}{text[1:]}"
     default = method.default(name)

@@ -64,7 +64,7 @@ def feature_arrays(
     return {name: averaged(tap) if pool else precise(tap) for name, tap in taps.items()}
 
 
-def run(session: Session, source: str, make: Callable[[], jobs.Task]) -> None:
+def run(session: Session, source: str, make: Callable[[], jobs.Task]) -> jobs.Report:
     """Brings a run folder to its end, with progress, and tells what failed; exit code 3 where anything did."""
     given = session.given
     out = given["out"] or Path(session.out.stem)
@@ -114,6 +114,7 @@ def run(session: Session, source: str, make: Callable[[], jobs.Task]) -> None:
     if len(failures) > SHOWN:
         session.say(f"  and {len(failures) - SHOWN} more: column 'failure' of {out}/*.parquet")
     session.incomplete = bool(failures)
+    return report
 
 
 def classify(session: Session, source: str) -> None:
@@ -140,27 +141,13 @@ def saliency(session: Session, source: str, choice: Choice) -> None:
         return jobs.saliency(
             loaded,
             method=choice.name,
-            label=_label(loaded, given),
+            label=label_of(loaded, given),
             top=given["top"],
             neuron=chosen_neuron(loaded, given),
             size=given["size"],
             save=given["save"],
             overlay=given["overlay"],
-            **_values(session, choice, loaded),
-        )
-
-    run(session, source, make)
-
-
-def attack(session: Session, source: str, choice: Choice) -> None:
-    """Runs `jobs.attack`."""
-    given = session.given
-
-    def make() -> jobs.Task:
-        loaded = network(session)
-        label, values = _label(loaded, given), _values(session, choice, loaded)
-        return jobs.attack(
-            loaded, method=choice.name, label=label, size=given["size"], save=given["save"], **values
+            **settled_values(session, choice, loaded),
         )
 
     run(session, source, make)
@@ -174,7 +161,7 @@ def dream(
 
     def make() -> jobs.Task:
         loaded = load()
-        values = _values(session, choice, loaded)
+        values = settled_values(session, choice, loaded)
         return jobs.dream(
             loaded, preset=given["preset"], guide=guide, size=given["size"], save=given["save"], **values
         )
@@ -209,11 +196,13 @@ def invert(session: Session, source: str, choice: Choice, load: Callable[[], Net
     run(session, source, make)
 
 
-def _label(network: Network, given: dict[str, Any]) -> int | None:
+def label_of(network: Network, given: dict[str, Any]) -> int | None:
+    """Returns the class that `--label` names, or None."""
     return None if given["label"] is None else class_index(network, given["label"], "--label")
 
 
-def _values(session: Session, choice: Choice, network: Network) -> dict[str, Any]:
+def settled_values(session: Session, choice: Choice, network: Network) -> dict[str, Any]:
+    """Returns the options that were given, and notes what all of them came to be."""
     values = choice.values(network)
     session.settle(**choice.settled(values))
     return values

@@ -140,6 +140,32 @@ def row(pictures: Mapping[str, Resized], *, caption: str = "") -> Resized:
     return _sheet(framed, columns, list(pictures), gap=2 * GAP, caption=caption)
 
 
+def scenes(rows: Sequence[Sequence[tuple[str, Resized]]], *, caption: str = "") -> Resized:
+    """Returns rows of pictures of one size, each under its name, which is cut where it is too long.
+
+    Args:
+      rows: Of equally many pairs (name, RGB in [0, 1]), at least one.
+      caption: A line above.
+
+    Example:
+      >>> picture = np.zeros((64, 64, 3))
+      >>> scenes([[("cat", picture)], [("toaster", picture)]]).shape
+      (322, 160, 3)
+    """
+    columns = len(rows[0])
+    room = max(NAMED, LARGEST // columns - 2 * GAP)
+    pairs = [pair for row in rows for pair in row]
+    tiles = [_enlarged(images.to_bytes(picture), min(room, 2 * NAMED)) for _, picture in pairs]
+    font = ImageFont.load_default(TEXT)
+    titles = []
+    for name, _ in pairs:
+        title = name
+        while title and font.getlength(title) > tiles[0].shape[1]:
+            title = f"{title[:-2]}…"
+        titles.append(title)
+    return _sheet(tiles, columns, titles, gap=2 * GAP, caption=caption)
+
+
 def _tops(kernels: Float[np.ndarray, "n kh kw c"], scale: str) -> list[float]:
     tops: list[float] = np.abs(kernels).max((1, 2, 3)).tolist()
     return tops if known(scale, SCALES, "scale") == "each" else [max(tops)] * len(tops)

@@ -17,7 +17,7 @@ from jaxviz.images.pictures import (
 )
 from jaxviz.images.reading import check_pixels, decode, open_array, quiet, read
 from jaxviz.images.sizes import cut, cut_square, enlarged, fit_longer, fit_square, resize
-from jaxviz.images.writing import atomically, checked_suffix, temporary_beside, write, writing
+from jaxviz.images.writing import atomically, checked_suffix, temporary_beside, write, write_cutout, writing
 
 __all__ = [
     "ARRAY_SUFFIXES",
@@ -45,5 +45,6 @@ __all__ = [
     "to_bytes",
     "to_floats",
     "write",
+    "write_cutout",
     "writing",
 ]

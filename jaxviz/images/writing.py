@@ -79,6 +79,23 @@ def write(path: str | Path, image: np.ndarray) -> None:
             PillowImage.fromarray(to_bytes(image)).save(temporary, quality=95)
 
 
+def write_cutout(path: str | Path, image: np.ndarray, alpha: np.ndarray, *, dpi: int = 300) -> None:
+    """Writes a PNG that is transparent in parts, with the size at which it is to be printed.
+
+    Args:
+      path: `.png`.
+      image: [h, w, 3], in [0, 1].
+      alpha: [h, w], from 0, transparent, to 1.
+      dpi: Pixels per inch of the print.
+
+    Raises:
+      PictureError: If the file cannot be written.
+    """
+    with atomically(path) as temporary:
+        whole = np.concatenate([to_bytes(image), to_bytes(alpha)[..., None]], -1)
+        PillowImage.fromarray(whole).save(temporary, dpi=(dpi, dpi))
+
+
 def checked_suffix(path: str | Path) -> str:
     """Returns a path's suffix in lower case; raises ValueError where no format has it."""
     suffix = Path(path).suffix.lower()

@@ -11,6 +11,7 @@ from jaxviz.jobs.patches import Patches, Strongest, cut_patches, read_features, 
 from jaxviz.jobs.run import Progress, Report, iterate, run
 from jaxviz.jobs.sizes import Longer, Square
 from jaxviz.jobs.sources import Item, Source, is_many, open_source
+from jaxviz.jobs.summary import read_robustness
 from jaxviz.jobs.tasks import Result, Task, attack, classify, dream, features, inversion, saliency, strongest
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "iterate",
     "open_source",
     "read_features",
+    "read_robustness",
     "read_strongest",
     "run",
     "saliency",

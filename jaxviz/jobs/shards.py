@@ -47,6 +47,7 @@ def schema(task: Task) -> Any:
         "texts": pa.list_(pa.string()),
         "integers": pa.list_(pa.int64()),
         "numbers": pa.list_(pa.float32()),
+        "flags": pa.list_(pa.bool_()),
     }
     fixed = {"index": "integer", "name": "text", "label": "text", "failure": "text"}
     return pa.schema([(name, types[kind]) for name, kind in {**fixed, **task.columns}.items()])

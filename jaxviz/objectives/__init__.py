@@ -17,7 +17,7 @@ from jaxviz.objectives.statistics import (
     match_gram,
     match_moments,
 )
-from jaxviz.objectives.sums import WeightedSum, weighted_sum
+from jaxviz.objectives.sums import Floored, WeightedSum, floored, weighted_sum
 from jaxviz.objectives.units import Direction, Unit, direction, unit
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "CrossEntropy",
     "Direction",
     "Energy",
+    "Floored",
     "Logit",
     "Margin",
     "MatchFeatures",
@@ -39,6 +40,7 @@ __all__ = [
     "cross_entropy",
     "direction",
     "energy",
+    "floored",
     "gram_matrix",
     "logit",
     "margin",

@@ -1,4 +1,4 @@
-"""Sums of objectives."""
+"""Objectives of other objectives: sums, and a floor."""
 
 from typing import Any
 
@@ -82,3 +82,33 @@ def weighted_sum(*terms: tuple[Number, Objective], names: tuple[str, ...] = ()) 
     weights = tuple(number(w, f"weight of term {i}") for i, (w, _) in enumerate(terms))
     names = names or tuple(map(str, range(len(terms))))
     return WeightedSum(tuple(objective for _, objective in terms), weights, names)
+
+
+@symbol
+class Floored:
+    """An objective that goes no lower than some value; made by `floored`."""
+
+    objective: Objective
+    floor: Array
+
+    def __call__(self, taps: Taps) -> Scalar:
+        """Returns the value for the taps of one image."""
+        return jnp.maximum(self.objective(taps), self.floor)
+
+
+def floored(objective: Objective, floor: Number = 0.0) -> Floored:
+    r"""Returns an objective that is satisfied at some value: :math:`\max(L, -\kappa)`, with no slope below.
+
+    Args:
+      objective: L.
+      floor: -κ.
+
+    Raises:
+      ValueError: If `floor` is not finite.
+
+    Example:
+      >>> enough = floored(jaxviz.objectives.logit(0), -2.0)
+      >>> [float(enough({"logits": jnp.array([score])})) for score in (1.0, 5.0)]
+      [-1.0, -2.0]
+    """
+    return Floored(objective, number(floor, "floor"))

@@ -19,6 +19,7 @@ from jaxviz.optimizers.first_order import (
 from jaxviz.optimizers.interleaving import Interleaved, InterleavedMemory, interleaved
 from jaxviz.optimizers.momentum import AheadDescent, AheadMemory, MomentumDescent, momentum_descent
 from jaxviz.optimizers.quasi_newton import LBFGS, SHRINK, LBFGSMemory, Preconditioner, lbfgs
+from jaxviz.optimizers.smoothing import Smoothed, SmoothedAhead, smoothed
 
 __all__ = [
     "LBFGS",
@@ -37,6 +38,8 @@ __all__ = [
     "Optax",
     "Optimizer",
     "Preconditioner",
+    "Smoothed",
+    "SmoothedAhead",
     "SteepestDescent",
     "Telling",
     "adam",
@@ -47,5 +50,6 @@ __all__ = [
     "lbfgs",
     "momentum_descent",
     "normalized_gradient",
+    "smoothed",
     "steepest_descent",
 ]

@@ -28,9 +28,9 @@ KINDS = (
 )
 """What an option may be: "fraction" can be written 8/255, "class" is an index or a label, "layers" have weights,
 "pictures" are many of the picture's size, [n, h, w, 3]."""
-RESULTS = ("map", "relief", "image", "images", "kernels", "activations", "field")
+RESULTS = ("map", "relief", "image", "images", "kernels", "activations", "field", "patch")
 """What a result is: a "map" is drawn by the size of its values, a "relief" [h, w, 3] in colors around grey;
-"images" are several of one target, [n, h, w, 3]."""
+"images" are several of one target, [n, h, w, 3]; a "patch" is a small picture and its mask."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Option:
       shown: How a person writes the default, such as 8/255; empty for the default as it is.
       usual: What commands take where the function has no default.
       flag: The option on the command line, where it is not --NAME.
+      several: Whether a run over many pictures may have several of a "fraction", and tells what each gives.
       shapes: Whether a "number" decides shapes, as integers do, so that another one is another program.
     """
 
@@ -58,6 +59,7 @@ class Option:
     usual: Any = None
     flag: str = ""
     shapes: bool = False
+    several: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Method:
     """One method of a family.
 
     Attributes:
-      function: (network, inputs…, *, options…) → result, of one picture.
+      function: (network, inputs…, *, options…) → result, of one picture unless `of_many`.
       title: What the field calls it.
       equation: One line of text.
       paper: Authors, title, venue.
@@ -114,6 +116,7 @@ class Method:
       schedule: For such a method: (start, *, options…) → number of evaluations and optimizer.
       command: The command that runs it, where that is not its family's.
       detailed: With the arguments of `function`: its result, and more numbers by name.
+      of_many: Whether it is one result of many pictures: `function` and `problem` take all at once.
     """
 
     function: Callable[..., Any]
@@ -126,6 +129,7 @@ class Method:
     schedule: Callable[..., tuple[int, Optimizer]] | None = None
     command: str = ""
     detailed: Callable[..., tuple[Any, Mapping[str, Any]]] | None = None
+    of_many: bool = False
 
     def told(self, *inputs: Any, **options: Any) -> tuple[Any, Mapping[str, Any]]:
         """Returns the result, and what numbers more there are, by name."""

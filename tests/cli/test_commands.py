@@ -108,7 +108,7 @@ def test_attack_reports_the_written_file(command, photo, squeezenet, tmp_path):
 def test_a_terminal_is_told_what_was_written(command, photo, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     attack = ("attack", photo, "--size", 64, "--out", "a.png")
-    assert command(*attack).stderr == "wrote a.png, a-difference.png\n"
+    assert command(*attack).stderr == "wrote a.png, a-difference.png, a-row.png\n"
     assert command(*attack, "--quiet").stderr == ""
 
 
@@ -140,6 +140,19 @@ def test_an_attack_in_another_norm_is_measured_in_it(command, photo, squeezenet,
     assert found["settings"]["epsilon"] == 3
     assert found["distance"] == pytest.approx(float(np.linalg.norm(after - before)), rel=1e-5)
     assert found["distance"] <= 3 * (1 + 1e-5)
+
+
+def test_an_attack_without_a_ball_ends_where_the_class_is_seen(command, photo, squeezenet, tmp_path):
+    line = ("attack", photo, "--size", 64, "--method", "fooling", "--target", "goldfish", "--out", "a.png")
+    outcome = command(*line, "--json", "a.json")
+    assert outcome.code == 0
+    found = record(tmp_path / "a.json")
+    assert found["labels"]["after"][0] == "goldfish"
+    assert found["settings"]["epsilon"] is None
+    assert 1 < found["queries"] < 200
+    assert f"{found['queries']} evaluations" in outcome.stdout
+    assert set(found["distances"]) == {"linf", "l2", "l1"}
+    assert images.read(tmp_path / "a-row.png").shape[1] > 4 * 64
 
 
 def test_attack_lost_by_rounding_is_noted(command, photo, tmp_path):

@@ -105,6 +105,19 @@ def test_attacks_on_a_folder_stay_in_their_ball(command, folder, tmp_path, squee
     assert not (tmp_path / "run" / "pictures").exists()
 
 
+def test_several_radii_tell_what_share_withstands(command, folder, tmp_path):
+    line = ("attack", folder, "--method", "pgd", "--steps", 2, "--size", 48, "--out", "run")
+    outcome = command(*line, "--epsilon", "8/255,0.1/255", "--json", "a.json")
+    assert outcome.code == 0
+    table = json.loads((tmp_path / "a.json").read_text())["robustness"]
+    assert [row["epsilon"] for row in table] == pytest.approx([0.1 / 255, 8 / 255])
+    assert table == json.loads((tmp_path / "run" / "robustness.json").read_text())
+    assert table[0]["robust accuracy"] >= table[1]["robust accuracy"]
+    assert len((tmp_path / "run" / "robustness.csv").read_text().splitlines()) == 3
+    assert images.read(tmp_path / "run" / "robustness.png").shape[2] == 3
+    assert rows(tmp_path / "run")[0]["success"][1]
+
+
 def test_features_and_inversions_of_a_folder(command, folder, tmp_path, squeezenet):
     assert command("features", "many", "--layer", "fire4", "--size", 64, "--out", "a").code == 0
     taps = np.load(tmp_path / "a" / "arrays-00000.npz")["fire4"]

@@ -219,6 +219,99 @@ def apgd(model, x, label, epsilon=8 / 255, steps=30):
     return array(best)
 
 
+def errs(model, point, label):
+    with torch.no_grad():
+        return int(model(point)["logits"].argmax()) != label
+
+
+def fooling(model, x, label, size=0.5, steps=200):
+    point = x
+    for _ in range(steps):
+        if errs(model, point, label):
+            break
+        g = derivative(point, score(model, label))
+        point = (point - size * g / g.norm()).clamp(0, 1)
+    return array(point)
+
+
+def deepfool(model, x, label, candidates=10, overshoot=0.02, steps=50):
+    with torch.no_grad():
+        scores = model(x)["logits"][0].clone()
+    scores[label] = -torch.inf
+    rivals = [int(k) for k in scores.argsort(descending=True)[:candidates]]
+    point = x
+    for _ in range(steps):
+        if errs(model, point, label):
+            break
+        ways = []
+        for rival in rivals:
+            w = derivative(
+                point, lambda p, rival=rival: model(p)["logits"][0, rival] - model(p)["logits"][0, label]
+            )
+            with torch.no_grad():
+                found = model(point)["logits"][0]
+            ways.append((((found[rival] - found[label]).abs() + 1e-4) / w.norm(), w / w.norm()))
+        length, direction = min(ways, key=lambda way: way[0].item())
+        point = (point + (1 + overshoot) * length * direction).clamp(0, 1)
+    return array(point)
+
+
+def minimum(model, x, label, largest=8 / 255, steps=4, searches=4):
+    loss = cross_entropy(model, label)
+
+    def attack(epsilon):
+        points = [x]
+        for _ in range(steps):
+            if errs(model, points[-1], label):
+                return points[-1], True
+            step = 2.5 * epsilon / steps * derivative(points[-1], loss).sign()
+            points.append(kept(points[-1] + step, x, epsilon))
+        if errs(model, points[-1], label):
+            return points[-1], True
+        with torch.no_grad():
+            return max(points, key=lambda p: loss(p).item()), False
+
+    best, fooled = attack(largest)
+    if not fooled:
+        return array(best)
+    low, high = 0.0, min(largest, (best - x).abs().max().item())
+    for _ in range(searches):
+        middle = (low + high) / 2
+        found, fooled = attack(middle)
+        distance = (found - x).abs().max().item()
+        if not fooled:
+            low = middle
+            continue
+        if distance <= high:
+            best = found
+        high = min(distance, middle)
+    return array(best)
+
+
+def cw(model, x, label, constant=0.02, searches=3, steps=12, rate=0.01):
+    start = torch.atanh((2 * x - 1) * (1 - 1e-6))
+    best, least, low, high = x, torch.inf, 0.0, torch.inf
+    for _ in range(searches):
+        z, near = start.detach().clone().requires_grad_(), torch.inf
+        adam = torch.optim.Adam([z], lr=rate)
+        for _ in range(steps):
+            image = (torch.tanh(z) + 1) / 2
+            scores = model(image)["logits"][0]
+            others = torch.cat([scores[:label], scores[label + 1 :]])
+            gap = scores[label] - others.max()
+            distance = ((image - x) ** 2).sum()
+            if gap < 0 and distance < near:
+                near = distance.item()
+                if near < least:
+                    best, least = image.detach(), near
+            adam.zero_grad()
+            (distance + constant * gap.clamp(min=0)).backward()
+            adam.step()
+        low, high = (low, constant) if near < torch.inf else (constant, high)
+        constant = (low + high) / 2 if high < torch.inf else 10 * constant
+    return array(best)
+
+
 METHODS = {
     "saliency/gradient": gradient,
     "saliency/grad-times-input": grad_times_input,
@@ -237,6 +330,10 @@ METHODS = {
     "attacks/mifgsm": mifgsm,
     "attacks/nifgsm": nifgsm,
     "attacks/apgd": apgd,
+    "attacks/cw": cw,
+    "attacks/deepfool": deepfool,
+    "attacks/minimum": minimum,
+    "attacks/fooling": fooling,
 }
 
 

@@ -18,7 +18,7 @@ from jaxviz.optimizers.automatic import looks
 from jaxviz.techniques import FAMILIES
 from jaxviz.techniques.attacks import Sweep
 
-METHODS = FAMILIES["attacks"].methods
+METHODS = {name: method for name, method in FAMILIES["attacks"].methods.items() if not method.of_many}
 RADII = {"linf": 4 / 255, "l2": 1.0, "l1": 40.0}
 IN_A_NORM = [
     pytest.param(name, norm, id=f"{name}-{norm}")
@@ -48,11 +48,13 @@ class TestEveryAttack:
         method = METHODS[name]
         given = {"norm": norm} if "norm" in method.options else {}
         given |= {"steps": 5} if "steps" in method.options else {}
+        given |= {"epsilon": RADII[norm]} if "epsilon" in method.options else {}
         image, label = pictures[1], int(labels[1])
-        found = np.asarray(method.function(squeezenet, image, label, epsilon=RADII[norm], **given))
+        found = np.asarray(method.function(squeezenet, image, label, **given))
         assert found.min() >= 0
         assert found.max() <= 1
-        assert float(NORMS[norm].measure(jnp.asarray(found - image))) <= RADII[norm] * (1 + 1e-5) + 1e-6
+        if "epsilon" in given:
+            assert float(NORMS[norm].measure(jnp.asarray(found - image))) <= RADII[norm] * (1 + 1e-5) + 1e-6
         assert margin_of(squeezenet, found, label) > margin_of(squeezenet, image, label)
 
     @pytest.mark.parametrize("loss", METHODS["pgd"].options["loss"].choices)
@@ -95,6 +97,175 @@ class TestEveryAttack:
     def test_more_than_one_moves_by_more_than_one_in_other_norms(self, squeezenet, pictures, labels):
         found = jaxviz.attacks.pgd(squeezenet, pictures[0], labels[0], epsilon=3.0, norm="l2", steps=2)
         assert 1.5 < np.linalg.norm(found - pictures[0]) <= 3 + 1e-5
+
+
+ENDING = [name for name, method in METHODS.items() if "early_exit" in method.options]
+VARIED = [name for name, method in METHODS.items() if "diversity" in method.options]
+
+
+class TestEarlyExit:
+    @pytest.mark.parametrize("name", ENDING)
+    def test_the_first_success_is_kept_and_no_more_is_asked(self, name, squeezenet, pictures, labels):
+        image, label = pictures[1], int(labels[1])
+        given = {"epsilon": 8 / 255, "steps": 8}
+        _, whole = METHODS[name].told(squeezenet, image, label, **given)
+        found, ended = METHODS[name].told(squeezenet, image, label, early_exit=True, **given)
+        assert margin_of(squeezenet, found, label) > 0
+        assert 1 < int(ended["queries"]) < int(whole["queries"])
+
+    def test_later_starts_are_not_tried_after_a_success(self, squeezenet, pictures, labels):
+        given = {"epsilon": 8 / 255, "steps": 8, "early_exit": True}
+        for restarts in (1, 3):
+            _, told = METHODS["pgd"].told(squeezenet, pictures[0], labels[0], restarts=restarts, **given)
+            assert int(told["queries"]) < 9
+
+    def test_it_goes_on_where_nothing_succeeds(self, squeezenet, pictures, labels):
+        given = {"epsilon": 0.0, "steps": 3, "restarts": 2}
+        found, told = METHODS["pgd"].told(squeezenet, pictures[1], labels[1], early_exit=True, **given)
+        np.testing.assert_array_equal(found, pictures[1])
+        assert int(told["queries"]) == 2 * (3 + 1)
+
+    def test_a_random_loss_cannot_be_judged(self, squeezenet, pictures):
+        with pytest.raises(ValueError, match="early_exit judges the image as it is"):
+            jaxviz.attacks.pgd(squeezenet, pictures[0], 285, early_exit=True, diversity=0.5)
+
+
+class TestVariations:
+    @pytest.mark.parametrize("name", VARIED)
+    @pytest.mark.parametrize("more", [{"diversity": 0.7}, {"translations": 2}])
+    def test_they_change_the_attack_which_still_stays_in_its_ball(
+        self, name, more, squeezenet, pictures, labels
+    ):
+        image, label = pictures[1], int(labels[1])
+        given = {"epsilon": 4 / 255, "steps": 4}
+        plain, found = (
+            np.asarray(METHODS[name].function(squeezenet, image, label, **given, **some))
+            for some in ({}, more)
+        )
+        assert np.abs(found - image).max() <= 4 / 255 + 1e-6
+        assert margin_of(squeezenet, found, label) > margin_of(squeezenet, image, label)
+        assert (found != plain).mean() > 0.01
+
+    def test_a_key_decides_what_diversity_draws(self, squeezenet, pictures, labels):
+        def found(key):
+            given = {"diversity": 0.5, "steps": 3, "restarts": 0, "key": key}
+            return np.asarray(jaxviz.attacks.pgd(squeezenet, pictures[0], labels[0], **given))
+
+        np.testing.assert_array_equal(found(1), found(1))
+        assert not np.array_equal(found(1), found(2))
+
+
+NEAREST = ("cw", "deepfool", "minimum")
+
+
+class TestNearest:
+    @pytest.mark.parametrize("name", NEAREST)
+    @pytest.mark.parametrize("targeted", [False, True])
+    def test_it_fools_and_stays_nearer_than_a_fixed_ball(self, name, targeted, squeezenet, pictures, labels):
+        image, label = pictures[1], int(labels[1])
+        scores = np.asarray(squeezenet.features(image, ["logits"])["logits"])
+        target = int(np.argsort(scores)[-2]) if targeted else None
+        given = {"norm": "l2"} | ({"steps": 60, "constant": 0.1, "searches": 3} if name == "cw" else {})
+        found = np.asarray(METHODS[name].function(squeezenet, image, label, target=target, **given))
+        now = int(squeezenet.features(found, ["logits"])["logits"].argmax())
+        assert now == target if targeted else now != label
+        assert 0 < np.linalg.norm(found - image) < 1.0
+
+    def test_a_larger_confidence_is_farther_away_and_is_reached(self, squeezenet, pictures, labels):
+        given = {"constant": 1.0, "searches": 2, "steps": 80}
+        near, far = (
+            np.asarray(jaxviz.attacks.cw(squeezenet, pictures[1], labels[1], confidence=kappa, **given))
+            for kappa in (0.0, 4.0)
+        )
+        assert margin_of(squeezenet, far, int(labels[1])) >= 4 - 1e-4
+        assert np.linalg.norm(far - pictures[1]) > np.linalg.norm(near - pictures[1])
+
+    def test_where_nothing_fools_the_image_stays(self, squeezenet, pictures, labels):
+        given = {"constant": 1e-12, "searches": 1, "steps": 2}
+        found = jaxviz.attacks.cw(squeezenet, pictures[1], labels[1], **given)
+        np.testing.assert_array_equal(found, pictures[1])
+
+    def test_more_searches_come_nearer(self, squeezenet, pictures, labels):
+        image, label = pictures[1], int(labels[1])
+        distances = [
+            float(
+                jnp.abs(jaxviz.attacks.minimum(squeezenet, image, label, searches=n, steps=4) - image).max()
+            )
+            for n in (0, 4, 8)
+        ]
+        assert distances[0] > distances[1] >= distances[2] > 0
+
+    def test_a_ball_that_is_too_small_gives_the_best_inside_it(self, squeezenet, pictures, labels):
+        given = {"epsilon": 1e-6, "steps": 2}
+        found, told = METHODS["minimum"].told(squeezenet, pictures[1], labels[1], **given)
+        assert np.abs(np.asarray(found) - pictures[1]).max() <= 2e-6
+        assert int(told["queries"]) == 4
+
+    def test_what_is_fooled_already_is_left_alone(self, squeezenet, pictures, labels):
+        wrong = (int(labels[0]) + 1) % 1000
+        for name in ("deepfool", "fooling"):
+            found = METHODS[name].function(squeezenet, pictures[0], wrong)
+            np.testing.assert_array_equal(found, pictures[0])
+
+    @pytest.mark.parametrize(
+        ("name", "options", "message"),
+        [
+            ("deepfool", {"norm": "l1"}, "no norm of deepfool is named 'l1'"),
+            ("deepfool", {"candidates": 0}, "candidates is 0"),
+            ("cw", {"norm": "linf"}, "no norm of cw is named 'linf'"),
+            ("cw", {"confidence": -1.0}, "confidence is -1"),
+            ("cw", {"searches": 0}, "searches is 0"),
+            ("minimum", {"searches": -1}, "searches is -1"),
+            ("fooling", {"step_size": -1.0}, "step_size is -1"),
+        ],
+    )
+    def test_refuses_what_makes_no_sense(self, name, options, message, squeezenet, pictures):
+        with pytest.raises((KeyError, ValueError), match=message):
+            METHODS[name].function(squeezenet, pictures[0], 285, **options)
+
+
+class TestFooling:
+    def test_noise_becomes_the_class_that_is_asked_for(self, squeezenet):
+        noise = jax.random.uniform(jax.random.key(0), (64, 64, 3))
+        found, told = METHODS["fooling"].told(squeezenet, noise, 0, target=1, loss="margin")
+        assert int(squeezenet.features(found)["logits"].argmax()) == 1
+        assert int(told["queries"]) < 200
+
+    def test_a_ball_bounds_it_where_there_is_one(self, squeezenet, pictures, labels):
+        found = jaxviz.attacks.fooling(squeezenet, pictures[1], labels[1], target=1, epsilon=0.5, steps=10)
+        assert np.linalg.norm(np.asarray(found) - pictures[1]) <= 0.5 + 1e-5
+
+
+class TestTransfer:
+    def test_an_ensemble_scores_as_the_mean_and_is_attacked_as_one(self, squeezenet, pictures, labels):
+        other = jaxviz.initialize("squeezenet1_1", key=jax.random.key(1))
+        both = jaxviz.networks.ensemble(squeezenet, other)
+        scores = [np.asarray(net.features(pictures[1])["logits"]) for net in (squeezenet, other, both)]
+        np.testing.assert_allclose(scores[2], (scores[0] + scores[1]) / 2, rtol=1e-5, atol=1e-4)
+        found = jaxviz.attacks.fgsm(both, pictures[1], labels[1], epsilon=2 / 255)
+        assert margin_of(both, found, int(labels[1])) > margin_of(both, pictures[1], int(labels[1]))
+
+    def test_the_rule_of_relus_reaches_the_members(self, squeezenet, pictures):
+        both = jaxviz.networks.ensemble(squeezenet)
+        expected, found = (jaxviz.saliency.guided(net, pictures[0], 285) for net in (squeezenet, both))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+    def test_networks_of_other_classes_or_none_are_refused(self, squeezenet, vgg16):
+        with pytest.raises(ValueError, match="vgg16 has no classifier"):
+            jaxviz.networks.ensemble(squeezenet, vgg16)
+        with pytest.raises(ValueError, match="ensemble got no network"):
+            jaxviz.networks.ensemble()
+
+    def test_a_judge_says_how_attacks_transfer(self, squeezenet, pictures, labels):
+        judge = jaxviz.initialize("squeezenet1_1", key=jax.random.key(1))
+        given = {"epsilons": [8 / 255], "steps": [2], "restarts": 0, "early_exit": False}
+        own = np.asarray([judge.features(image)["logits"].argmax() for image in pictures], np.int32)
+        found = jaxviz.attacks.sweep(squeezenet, pictures, own, judge=judge, **given)
+        assert found.clean.all()
+        attacked = jaxviz.attacks.pgd(squeezenet, pictures[0], own[0], epsilon=8 / 255, steps=2, restarts=0)
+        np.testing.assert_allclose(
+            found.margins[0, 0, 0, 0, 0], margin_of(judge, attacked, int(own[0])), rtol=1e-3, atol=1e-3
+        )
 
 
 class TestStarts:

@@ -14,6 +14,7 @@ from jaxviz.jobs.sizes import Sizing, Square
 from jaxviz.jobs.sources import Item
 from jaxviz.jobs.tasks.base import Mapped, Result, Task, checked_save, described, split
 from jaxviz.jobs.tasks.classes import CLASSES, class_of, classes, logits
+from jaxviz.jobs.tasks.robustness import Robustness
 from jaxviz.jobs.tasks.solved import filled, solved_at_once
 from jaxviz.networks import Network
 from jaxviz.norms import NORMS
@@ -31,9 +32,12 @@ def attack(
     save: str = "pictures",
     **options: Any,
 ) -> Task:
-    """Returns the task of changing pictures so that a network errs.
+    """Returns the task of changing pictures so that a network errs, or of counting which withstand.
 
-    The class to leave is `label`, else the item's own label, else the network's best.
+    The class to leave is `label`, else the item's own label, else the network's best. With one `epsilon`, or a
+    method without, every picture is attacked. With several, as in `epsilon=[1/255, 2/255]`, no picture is kept:
+    those that the network is wrong about already are not attacked, and one that is fooled in a ball is in all
+    larger ones. `jobs.read_robustness` tells what share withstands.
 
     Args:
       network: One with a classifier.
@@ -41,20 +45,33 @@ def attack(
       label: The class to leave, for all pictures.
       size: Side of the square that is cut from each picture.
       save: "pictures" (rounded to 8 bits), "arrays" of them as they are, or "both".
-      options: The method's.
+      options: The method's; `epsilon` may be several.
 
     Raises:
       KeyError, ValueError: If the method or an option does not exist, or the network has no classifier.
     """
     family = FAMILIES["attacks"]
     class_count(network)
+    radii = options.get("epsilon")
+    several = isinstance(radii, list | tuple)
+    if several:
+        if not radii:
+            raise ValueError("epsilon is empty; give at least one radius")
+        options["epsilon"] = radii[0]
     declared = family.method(method)
+    if declared.of_many:
+        raise ValueError(
+            f"{method} is one result for many pictures; call jaxviz.attacks.{method} with all of them"
+        )
+    if several and declared.problem is not None:
+        raise ValueError(f"{method} takes one epsilon; pgd with restarts=0 takes the same steps and several")
     fixed, numbers = split(family, method, options)
     checked_save(save)
-    reach, norm = numbers.get("target"), NORMS[dict(fixed).get("norm", "linf")]
+    usual = declared.default("norm") if "norm" in declared.options else "linf"
+    reach, norm = numbers.get("target"), NORMS[dict(fixed).get("norm", usual)]
 
     def told(item: Item, pixels: np.ndarray, found: Any) -> Result | str:
-        before, leave, attacked, after = found
+        before, leave, attacked, after, queries = found
         if not (np.isfinite(before).all() and np.isfinite(attacked).all()):
             return "the scores or the attacked picture are NaN or infinite"
         if reach is not None and int(leave) == int(reach):
@@ -62,6 +79,8 @@ def attack(
         now = int(np.argmax(after))
         row = classes(network, before) | classes(network, after, "_after")
         row["class"] = int(leave)
+        row["clean"] = bool(np.argmax(before) == leave)
+        row["queries"] = int(queries)
         row["success"] = now != leave if reach is None else now == reach
         row["distance"] = float(norm.measure(jnp.asarray(attacked - pixels)))
         drawn = {} if save == "arrays" else {method: attacked}
@@ -71,8 +90,15 @@ def attack(
     settings = described("attack", network, sizing, method=method, label=label, save=save)
     settings["options"] = family.checked(method, options)
     after = {f"{name}_after": kind for name, kind in CLASSES.items()}
-    columns = {**CLASSES, **after, "class": "integer", "success": "flag", "distance": "number"}
-    one = declared.problem is None
+    facts = {
+        "class": "integer",
+        "clean": "flag",
+        "queries": "integer",
+        "success": "flag",
+        "distance": "number",
+    }
+    columns = {**CLASSES, **after, **facts}
+    one = declared.problem is None or several
     mapped = Mapped(
         network,
         _attacked(method, fixed) if one else logits,
@@ -83,18 +109,22 @@ def attack(
         numbers if one else {},
         lambda item: class_of(network, item) if label is None else label,
     )
+    if isinstance(radii, list | tuple):
+        ascending = tuple(sorted({float(radius) for radius in radii}))
+        settings["options"]["epsilon"] = list(ascending)
+        return Robustness(mapped, ascending, norm.measure, None if reach is None else int(reach))
     return mapped if one else _SolvedAttack(mapped, method, dict(fixed) | numbers)
 
 
 @functools.cache
 def _attacked(method: str, fixed: tuple) -> Callable[..., Any]:
-    change = FAMILIES["attacks"].method(method).function
+    declared = FAMILIES["attacks"].method(method)
 
     def function(network: Network, image: Any, choice: Any, numbers: Any) -> Any:
         before = logits(network, image, choice, numbers)
         leave = jnp.where(choice < 0, jnp.argmax(before), choice)
-        attacked = change(network, image, leave, **dict(fixed), **numbers)
-        return before, leave, attacked, logits(network, attacked, choice, numbers)
+        attacked, more = declared.told(network, image, leave, **dict(fixed), **numbers)
+        return before, leave, attacked, logits(network, attacked, choice, numbers), more["queries"]
 
     return function
 
@@ -148,11 +178,11 @@ class _SolvedAttack:
         inputs = [(image, label) for image, label in zip(whole, classes, strict=True)]
         method = FAMILIES["attacks"].method(self.method)
         solution = solve_many(method, mapped.network, inputs, [self.options] * len(whole), mesh=mesh)
-        attacked = np.asarray(solution.value)[: len(items)]
+        attacked, asked = np.asarray(solution.value)[: len(items)], solution.evaluations
         after = np.asarray(scores(mapped.network, attacked, nothing, {}))
         return [
             choice
             if isinstance(choice, str)
-            else mapped.told(item, pixels[k], (before[k], leave[k], attacked[k], after[k]))
+            else mapped.told(item, pixels[k], (before[k], leave[k], attacked[k], after[k], asked[k]))
             for k, (item, choice) in enumerate(zip(items, choices, strict=True))
         ]

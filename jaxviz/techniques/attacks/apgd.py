@@ -3,10 +3,11 @@ r"""Auto-PGD: projected gradient descent with momentum that chooses its steps by
 from jaxviz._typing import Image, Key, Number
 from jaxviz.networks import Network
 from jaxviz.optimizers import automatic_descent
-from jaxviz.techniques.attacks.climbing import checked_steps, climbed, starts
+from jaxviz.techniques.attacks.climbing import Found, checked_steps, climb, counted, starts
 from jaxviz.techniques.attacks.posing import problem, radius
 
 
+@counted
 def apgd(
     network: Network,
     image: Image,
@@ -17,9 +18,10 @@ def apgd(
     loss: str = "cross-entropy",
     steps: int = 100,
     restarts: int = 1,
+    early_exit: bool = False,
     target: Number | None = None,
     key: Key | int | None = None,
-) -> Image:
+) -> Found:
     r"""Returns the Auto-PGD attack on one image, which needs no step size.
 
     .. math:: y_k = P ( x_k + \eta \, d(\nabla J(x_k, y)) ), \quad
@@ -37,6 +39,7 @@ def apgd(
       loss: As for `pgd`.
       steps: Gradient steps from each start, 1 to 1023.
       restarts: As for `pgd`.
+      early_exit: As for `pgd`.
       target: The class to reach; None for any other than `label`.
       key: A random key, or a seed; None for 0.
 
@@ -60,4 +63,5 @@ def apgd(
     posed, x = problem(network, image, label, epsilon=epsilon, norm=norm, loss=loss, target=target)
     bound, steps = radius(epsilon, norm), checked_steps(steps)
     points = starts(x, bound, norm, restarts, key)
-    return climbed(posed, points, automatic_descent(2 * bound, steps, norm=norm), steps)
+    rule = automatic_descent(2 * bound, steps, norm=norm)
+    return climb(network, label, posed, points, rule, steps, early_exit=early_exit, target=target, key=key)

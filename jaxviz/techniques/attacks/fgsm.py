@@ -4,16 +4,19 @@ r"""The fast gradient sign attack: one step of length ε in the maximum norm.
 """
 
 import jax
+import jax.numpy as jnp
 
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import number
 from jaxviz._typing import Image, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.norms import NORMS
+from jaxviz.techniques.attacks.climbing import Found, counted
 from jaxviz.techniques.attacks.posing import allowed
 from jaxviz.techniques.classes import adversarial
 
 
+@counted
 def fgsm(
     network: Network,
     image: Image,
@@ -22,7 +25,7 @@ def fgsm(
     epsilon: Number = 8 / 255,
     loss: str = "cross-entropy",
     target: Number | None = None,
-) -> Image:
+) -> Found:
     r"""Returns the fast gradient sign attack on one image: one signed step, clipped to valid colors.
 
     .. math:: x^* = \mathrm{clip}_{[0, 1]} \left( x + \epsilon \, \mathrm{sign} \nabla_x J(x, y) \right)
@@ -55,7 +58,8 @@ def fgsm(
       0.25
     """
     objective = adversarial(network, label, target, loss)
-    return _signed_step(network, checked_image(image), objective, number(epsilon, "epsilon", 0, 1))
+    step = _signed_step(network, checked_image(image), objective, number(epsilon, "epsilon", 0, 1))
+    return Found(step, jnp.ones((), jnp.int32))
 
 
 @jax.jit

@@ -6,11 +6,14 @@ r"""The iterated fast gradient sign attack: steepest descent in the maximum norm
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
+
 from jaxviz._checks import number
 from jaxviz._typing import Image, Number
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer, steepest_descent
+from jaxviz.techniques.attacks.climbing import Found, counted
 from jaxviz.techniques.attacks.posing import problem
 
 EPSILON, STEP_SIZE, STEPS = 8 / 255, 1 / 255, 10
@@ -23,6 +26,7 @@ def schedule(start: Any, *, steps: int = STEPS, step_size: Number = STEP_SIZE) -
     return steps + 1, steepest_descent(number(step_size, "step_size", 0, 1), norm="linf")
 
 
+@counted
 def ifgsm(
     network: Network,
     image: Image,
@@ -34,7 +38,7 @@ def ifgsm(
     loss: str = "cross-entropy",
     target: Number | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
-) -> Image:
+) -> Found:
     r"""Returns the iterated fast gradient sign attack on one image, also called the basic iterative method.
 
     .. math:: x_{k+1} = P_{B_\epsilon(x) \cap [0, 1]} ( x_k + \alpha \, \mathrm{sign} \nabla_x J(x_k, y) )
@@ -76,4 +80,5 @@ def ifgsm(
     """
     posed, start = problem(network, image, label, epsilon=epsilon, loss=loss, target=target)
     evaluations, optimizer = schedule(start, steps=steps, step_size=step_size)
-    return minimize(posed, start, steps=evaluations, optimizer=optimizer, on_chunk=on_chunk).value
+    found = minimize(posed, start, steps=evaluations, optimizer=optimizer, on_chunk=on_chunk)
+    return Found(found.value, jnp.asarray(found.evaluations, jnp.int32))

@@ -4,14 +4,22 @@ r"""Attacks whose steps follow a sum of past derivatives, and so depend less on 
           x_{k+1} = P_{B_\epsilon(x) \cap [0, 1]} \left( x_k + \alpha \, d(m_{k+1}) \right)
 """
 
+from typing import Any
+
 from jaxviz._checks import number
-from jaxviz._typing import Image, Number
+from jaxviz._typing import Image, Key, Number
 from jaxviz.networks import Network
 from jaxviz.optimizers import momentum_descent
-from jaxviz.techniques.attacks.climbing import checked_steps, climbed
+from jaxviz.techniques.attacks.climbing import (
+    Found,
+    checked_steps,
+    climb,
+    counted,
+)
 from jaxviz.techniques.attacks.posing import SHARE, problem, radius
 
 
+@counted
 def mifgsm(
     network: Network,
     image: Image,
@@ -23,8 +31,12 @@ def mifgsm(
     step_size: Number | None = None,
     steps: int = 10,
     momentum: Number = 1.0,
+    diversity: float | int = 0.0,
+    translations: int = 0,
+    early_exit: bool = False,
     target: Number | None = None,
-) -> Image:
+    key: Key | int | None = None,
+) -> Found:
     r"""Returns the momentum iterative fast gradient sign attack on one image.
 
     .. math:: m_{k+1} = \mu \, m_k + \frac{\nabla J(x_k, y)}{\lVert \nabla J(x_k, y) \rVert_1}, \quad
@@ -42,7 +54,11 @@ def mifgsm(
       step_size: α, at least 0; None for ε / `steps`.
       steps: Gradient steps, 1 to 1023.
       momentum: μ, in [0, 1].
+      diversity: As for `pgd`.
+      translations: As for `pgd`.
+      early_exit: As for `pgd`.
       target: The class to reach; None for any other than `label`.
+      key: A random key, or a seed, for diversity; None for 0.
 
     Returns:
       The point of least loss among those reached, [h, w, 3], in [0, 1], at most ε from `image`.
@@ -63,9 +79,13 @@ def mifgsm(
       >>> float(jnp.abs(attacked - image).max())
       0.25
     """
-    return _accumulated(network, image, label, epsilon, norm, loss, step_size, steps, momentum, target, False)
+    more = {"diversity": diversity, "translations": translations, "early_exit": early_exit, "key": key}
+    return _accumulated(
+        network, image, label, epsilon, norm, loss, step_size, steps, momentum, target, False, more
+    )
 
 
+@counted
 def nifgsm(
     network: Network,
     image: Image,
@@ -77,8 +97,12 @@ def nifgsm(
     step_size: Number | None = None,
     steps: int = 10,
     momentum: Number = 1.0,
+    diversity: float | int = 0.0,
+    translations: int = 0,
+    early_exit: bool = False,
     target: Number | None = None,
-) -> Image:
+    key: Key | int | None = None,
+) -> Found:
     r"""Returns the Nesterov iterative fast gradient sign attack on one image: derivatives are taken ahead.
 
     .. math:: \tilde x_k = P ( x_k + \alpha \mu \, m_k ), \quad
@@ -97,7 +121,11 @@ def nifgsm(
       step_size: α, at least 0; None for ε / `steps`.
       steps: Gradient steps, 1 to 1023.
       momentum: μ, in [0, 1].
+      diversity: As for `pgd`.
+      translations: As for `pgd`.
+      early_exit: As for `pgd`.
       target: The class to reach; None for any other than `label`.
+      key: A random key, or a seed, for diversity; None for 0.
 
     Returns:
       The last point, [h, w, 3], in [0, 1], at most ε from `image`.
@@ -116,17 +144,18 @@ def nifgsm(
       >>> float(jnp.abs(attacked - image).max())
       0.25
     """
-    return _accumulated(network, image, label, epsilon, norm, loss, step_size, steps, momentum, target, True)
+    more = {"diversity": diversity, "translations": translations, "early_exit": early_exit, "key": key}
+    return _accumulated(
+        network, image, label, epsilon, norm, loss, step_size, steps, momentum, target, True, more
+    )
 
 
 def _accumulated(
-    network, image, label, epsilon, norm, loss, step_size, steps, momentum, target, ahead: bool
-) -> Image:
+    network, image, label, epsilon, norm, loss, step_size, steps, momentum, target, ahead: bool, more: Any
+) -> Found:
     posed, x = problem(network, image, label, epsilon=epsilon, norm=norm, loss=loss, target=target)
     bound, steps = radius(epsilon, norm), checked_steps(steps)
     size = bound / steps if step_size is None else step_size
-    optimizer = momentum_descent(
-        size, number(momentum, "momentum", 0, 1), norm=norm, ahead=ahead, share=SHARE
-    )
+    rule = momentum_descent(size, number(momentum, "momentum", 0, 1), norm=norm, ahead=ahead, share=SHARE)
     # The last point of a run ahead needs no evaluation of its own.
-    return climbed(posed, x[None], optimizer, steps - ahead)
+    return climb(network, label, posed, x[None], rule, steps - ahead, target=target, **more)

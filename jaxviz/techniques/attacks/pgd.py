@@ -6,13 +6,20 @@ r"""Projected gradient descent: steps of steepest ascent in a norm from random s
 from jaxviz._typing import Image, Key, Number
 from jaxviz.networks import Network
 from jaxviz.optimizers import steepest_descent
-from jaxviz.techniques.attacks.climbing import checked_steps, climbed, starts
+from jaxviz.techniques.attacks.climbing import (
+    Found,
+    checked_steps,
+    climb,
+    counted,
+    starts,
+)
 from jaxviz.techniques.attacks.posing import SHARE, problem, radius
 
 REACH = 2.5
 """Radii of the ball that all steps together cover, where no step size is given."""
 
 
+@counted
 def pgd(
     network: Network,
     image: Image,
@@ -24,9 +31,12 @@ def pgd(
     step_size: Number | None = None,
     steps: int = 10,
     restarts: int = 1,
+    diversity: float | int = 0.0,
+    translations: int = 0,
+    early_exit: bool = False,
     target: Number | None = None,
     key: Key | int | None = None,
-) -> Image:
+) -> Found:
     r"""Returns the projected gradient attack on one image: the best point reached from random starts.
 
     .. math:: x_{k+1} = P_{B_\epsilon(x) \cap [0, 1]} \left( x_k + \alpha \, d(\nabla_x J(x_k, y)) \right)
@@ -46,11 +56,15 @@ def pgd(
       step_size: α, at least 0; None for 2.5 ε / `steps` [1].
       steps: Gradient steps from each start, 1 to 1023.
       restarts: Starts drawn uniformly from the ball and clipped to colors; 0 for the image itself.
+      diversity: How often a step sees a smaller copy of the image at a random place on black, in [0, 1] [3].
+      translations: Pixels over which derivatives are averaged, as if the image were shifted [4]; 0 for none.
+      early_exit: Whether the attack ends at the first point that fools the network. Not together with diversity.
       target: t, the class to reach; None for any other than `label`.
       key: A random key, or a seed; None for 0.
 
     Returns:
-      The point of least loss among all that were reached, [h, w, 3], in [0, 1], at most ε from `image`.
+      The point that was reached of largest J, for a target of least, [h, w, 3], in [0, 1], at most ε from `image`;
+      with diversity, the last one of the best start.
 
     Raises:
       KeyError: If there is no such norm or loss.
@@ -64,6 +78,10 @@ def pgd(
       [1] Madry, Makelov, Schmidt, Tsipras, Vladu. Towards Deep Learning Models Resistant to Adversarial Attacks.
           ICLR 2018.
       [2] Tramèr, Boneh. Adversarial Training and Robustness for Multiple Perturbations. NeurIPS 2019, algorithm 1.
+      [3] Xie, Zhang, Zhou, Bai, Wang, Ren, Yuille. Improving Transferability of Adversarial Examples with Input
+          Diversity. CVPR 2019.
+      [4] Dong, Pang, Su, Zhu. Evading Defenses to Transferable Adversarial Examples by Translation-Invariant
+          Attacks. CVPR 2019.
 
     Example:
       >>> network = jaxviz.load("squeezenet1_1")
@@ -76,4 +94,17 @@ def pgd(
     bound, steps = radius(epsilon, norm), checked_steps(steps)
     size = REACH * bound / steps if step_size is None else step_size
     points = starts(x, bound, norm, restarts, key)
-    return climbed(posed, points, steepest_descent(size, norm=norm, share=SHARE), steps)
+    rule = steepest_descent(size, norm=norm, share=SHARE)
+    return climb(
+        network,
+        label,
+        posed,
+        points,
+        rule,
+        steps,
+        diversity=diversity,
+        translations=translations,
+        early_exit=early_exit,
+        target=target,
+        key=key,
+    )

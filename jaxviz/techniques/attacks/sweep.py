@@ -3,6 +3,7 @@
 import csv
 import functools
 import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,7 +64,7 @@ class Sweep(NamedTuple):
         robust = self.robust()
         for n, s, e in itertools.product(*map(range, robust.shape[:3])):
             count, total = int(robust[n, s, e].sum()), robust.shape[3]
-            low, high = _interval(count, total)
+            low, high = interval(count, total)
             yield {
                 "norm": self.norms[n],
                 "steps": self.steps[s],
@@ -82,7 +83,7 @@ class Sweep(NamedTuple):
         """
         found: dict[str, list[tuple[float, float, float, float]]] = {}
         right, total = int(self.clean.sum()), len(self.clean)
-        unattacked = 0.0, right / total, *_interval(right, total)
+        unattacked = 0.0, right / total, *interval(right, total)
         for row in self.rows():
             plural = "" if row["steps"] == 1 else "s"
             several = f", {row['steps']} step{plural}" if len(self.steps) > 1 else ""
@@ -98,8 +99,14 @@ class Sweep(NamedTuple):
             table.writeheader()
             table.writerows(rows)
 
+    def to_json(self, path: str | Path) -> None:
+        """Writes `rows`, and all arrays by their names."""
+        arrays = {name: np.asarray(value).tolist() for name, value in self._asdict().items()}
+        Path(path).write_text(json.dumps({"rows": list(self.rows()), **arrays}, indent=1) + "\n")
 
-def _interval(count: int, total: int) -> tuple[float, float]:
+
+def interval(count: int, total: int) -> tuple[float, float]:
+    """Returns Wilson's interval of 95 % around a share, `count` of `total`, at least one."""
     from scipy import stats
 
     low, high = stats.binomtest(count, total).proportion_ci(LEVEL, "wilson")
@@ -117,6 +124,7 @@ def sweep(
     restarts: int = 1,
     loss: str = "cross-entropy",
     early_exit: bool = True,
+    judge: Network | None = None,
     key: Key | int | None = None,
     mesh: Mesh | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -138,6 +146,8 @@ def sweep(
       early_exit: Whether a picture is done once an attack in a smaller ball, or from an earlier start, succeeded
         after each of the numbers of steps: what was found lies in the larger ball too, and stands there. Otherwise
         all is computed.
+      judge: The network whose answers count, where it is another than the attacked one: what is told is then how
+        attacks transfer. One of the same classes.
       key: A random key, or a seed; None for 0. What is drawn for a picture and a restart depends on it alone.
       mesh: Devices to share the pictures among, from `jaxviz.mesh`.
       on_progress: Called with the attacks that are done and those that there are at most.
@@ -155,7 +165,7 @@ def sweep(
       (1, 2, 2, 1, 2)
     """
     images = np.asarray([checked_image(image, f"image {k}") for k, image in enumerate(images)])
-    targets = _checked_labels(network, labels, len(images))
+    targets = checked_labels(network, labels, len(images))
     names = tuple(known(norm, NORMS, "norm") for norm in norms)
     known(loss, LOSSES, "loss of an attack")
     radii = _radii(epsilons, names)
@@ -165,7 +175,10 @@ def sweep(
         raise ValueError("images, norms and steps need at least one entry each")
     keys = jax.random.split(random_key(0 if key is None else key), (runs, len(images)))
 
-    before = np.asarray(batched(_margin, in_axes=(None, 0, 0), mesh=mesh)(network, images, targets))
+    judge = network if judge is None else judge
+    if class_count(judge) != class_count(network):
+        raise ValueError(f"judge has {judge.classes} classes; expected {network.classes}, as the network")
+    before = np.asarray(batched(_margin, in_axes=(None, 0, 0), mesh=mesh)(judge, images, targets))
     clean = before <= 0
     # Of each attack the number of steps comes last here, as it is told.
     told = np.zeros((2, len(names), radii.shape[1], runs, len(images), len(marks)), np.float32)
@@ -173,13 +186,14 @@ def sweep(
     new_steps = np.diff(np.asarray(marks, np.int32), prepend=-1).astype(np.int32)
     done, most = 0, len(names) * radii.shape[1] * runs * int(clean.sum())
     for n, norm in enumerate(names):
-        attack = batched(_attack(norm, loss, restarts > 0), in_axes=(None, 0, 0, None, 0, None), mesh=mesh)
+        axes = (None, None, 0, 0, None, 0, None)
+        attack = batched(_attack(norm, loss, restarts > 0), in_axes=axes, mesh=mesh)
         here, standing = told[:, n], clean.copy()
         for e, r in itertools.product(range(radii.shape[1]), range(runs)):
             chosen = np.flatnonzero(standing)
             if len(chosen):
                 found = attack(
-                    network, images[chosen], targets[chosen], radii[n, e], keys[r][chosen], new_steps
+                    network, judge, images[chosen], targets[chosen], radii[n, e], keys[r][chosen], new_steps
                 )
                 here[:, e, r, chosen] = np.stack([np.asarray(values) for values in found])
             if early_exit:
@@ -194,7 +208,8 @@ def sweep(
     return Sweep(names, marks, radii, clean, (margins > 0) | ~clean, margins, distances)
 
 
-def _checked_labels(network: Network, labels: Any, count: int) -> Int[np.ndarray, " n"]:
+def checked_labels(network: Network, labels: Any, count: int) -> Int[np.ndarray, " n"]:
+    """Returns classes as an array; raises ValueError unless there is one of the network's for each picture."""
     classes = class_count(network)
     if labels is None or np.ndim(labels) != 1 or len(labels) != count:
         raise ValueError(f"labels has shape {list(np.shape(labels))}; expected one class for each of {count}")
@@ -218,7 +233,13 @@ def _margin(network: Network, image: Image, label: Array) -> Array:
 @functools.cache
 def _attack(norm: str, loss: str, drawn: bool) -> Callable[..., Any]:
     def function(
-        network: Network, image: Image, label: Array, epsilon: Array, key: Key, steps: Int[Array, " s"]
+        network: Network,
+        judge: Network,
+        image: Image,
+        label: Array,
+        epsilon: Array,
+        key: Key,
+        steps: Int[Array, " s"],
     ) -> tuple[Array, Array]:
         posed, x = problem(network, image, label, epsilon=epsilon, norm=norm, loss=loss)
         start = starts(x, epsilon, norm, int(drawn), key)[0]
@@ -226,7 +247,7 @@ def _attack(norm: str, loss: str, drawn: bool) -> Callable[..., Any]:
 
         def on(state: Any, count: Array) -> Any:
             state = advance(posed, state, count)
-            told = _margin(network, state.best, label), NORMS[norm].measure(state.best - image)
+            told = _margin(judge, state.best, label), NORMS[norm].measure(state.best - image)
             return state, told
 
         return jax.lax.scan(on, init(posed, start, optimizer, jax.random.key(0)), steps)[1]
