@@ -30,9 +30,9 @@ ATTACKS = {
     "FGSM": {"method": "fgsm", "steps": 1, "epsilons": (8,), "in_art": True},
     "PGD-10": {"method": "pgd", "steps": 10, "epsilons": (1,), "in_art": True},
     "PGD-40": PGD_40,
+    "C&W-100": {"method": "cw", "steps": 100, "epsilons": (None,), "constant": 1.0, "step_size": 0.01},
     "8 ε by PGD-40": SWEPT,
     EARLY: SWEPT,
-    "C&W-100": {"method": "cw", "steps": 100, "epsilons": (None,), "constant": 1.0, "step_size": 0.01},
 }
 """What both sides are told of each; ε in units of 1/255, `in_art` whether ART takes part."""
 

@@ -187,12 +187,13 @@ def agreement(
         other = next((array for array in theirs if array is not None), None)
         if other is None or other.shape != mine.shape:
             continue
+        largest = float(np.abs(other).max()) or 1.0
         if mine.ndim == 0:
-            difference = abs(float(mine) - float(other)) / abs(float(other))
+            difference = abs(float(mine) - float(other)) / largest
             found[what] = {"relative_difference": difference, "values": [float(mine), float(other)]}
             found["agrees"] &= difference < 10 * tolerance
             continue
-        differences = np.abs(mine - other) / np.abs(other).max()
+        differences = np.abs(mine - other) / largest
         varies = bool(np.ptp(mine) and np.ptp(other))
         found[what] = {
             "median_difference_over_largest": float(np.median(differences)),

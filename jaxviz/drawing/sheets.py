@@ -150,7 +150,7 @@ def scenes(rows: Sequence[Sequence[tuple[str, Resized]]], *, caption: str = "") 
     Example:
       >>> picture = np.zeros((64, 64, 3))
       >>> scenes([[("cat", picture)], [("toaster", picture)]]).shape
-      (322, 160, 3)
+      (588, 288, 3)
     """
     columns = len(rows[0])
     room = max(NAMED, LARGEST // columns - 2 * GAP)

@@ -160,7 +160,7 @@ def patch_success(
     )
     if plain.all():
         raise ValueError(f"all {len(plain)} pictures are of class {int(target)}, the target, already")
-    return PatchSuccess(np.asarray(scales), ~plain, success.T, probabilities.T)
+    return PatchSuccess(np.asarray(sizes, np.float64), ~plain, success.T, probabilities.T)
 
 
 def _told(

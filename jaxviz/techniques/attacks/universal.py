@@ -8,12 +8,12 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax.sharding import Mesh
-from jaxtyping import Array
 
 from jaxviz import constraints
 from jaxviz._checks import known, number, random_key, whole
-from jaxviz._typing import Image, Key, Number, Objective, Scalar, Taps, symbol
+from jaxviz._typing import Image, Key, Number, symbol
 from jaxviz.networks import Network
+from jaxviz.objectives import Floored
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer, momentum_descent
 from jaxviz.techniques.attacks.population import (
@@ -42,18 +42,6 @@ class Added:
         return jnp.clip(image + z, 0, 1)
 
 
-@symbol
-class Capped:
-    """An objective that is not worth lowering any further once it is at minus `cap`."""
-
-    objective: Objective
-    cap: Array
-
-    def __call__(self, taps: Taps) -> Scalar:
-        """Returns the value for the taps of one image."""
-        return jnp.maximum(self.objective(taps), -self.cap)
-
-
 def problem(
     network: Network,
     images: Images,
@@ -74,7 +62,7 @@ def problem(
     most = number(cap, "cap", 0)
     objectives = adversaries(network, classes, len(pictures), target, loss)
     if target is None:
-        objectives = Capped(objectives, jnp.full(len(pictures), most))
+        objectives = Floored(objectives, jnp.full(len(pictures), -most))
     ball = constraints.ball(0.0, bound, norm=norm)
     start = jnp.zeros(pictures.shape[1:])
     return population(network, jnp.asarray(pictures), objectives, Added(), ball, start, batch, mesh)
