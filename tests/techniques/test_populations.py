@@ -262,6 +262,9 @@ for name, mesh in (("one", None), ("all", jaxviz.mesh())):
     made[f"patch/{name}"] = attacks.patch(
         network, pictures, target=859, size=16, steps=3, batch=4, mesh=mesh
     ).pixels
+    made[f"universal/{name}"] = attacks.universal(
+        network, pictures, [285, 967, 3, 4], norm="l2", steps=3, batch=4, mesh=mesh
+    )
 made["devices"] = jaxviz.mesh().size
 try:
     attacks.patch(network, pictures, target=859, batch=3, mesh=jaxviz.mesh())
@@ -271,6 +274,7 @@ np.savez(sys.argv[1], **made)
 """
 
 
+@pytest.mark.slow
 def test_minibatches_that_devices_share_give_the_same(tmp_path):
     path = tmp_path / "made.npz"
     environment = {
@@ -289,3 +293,5 @@ def test_minibatches_that_devices_share_give_the_same(tmp_path):
     assert np.ptp(one) > 0.01
     # Adam's first steps are signs of derivatives, some of which are 0 but for rounding.
     assert (np.abs(one - everywhere) <= 1e-5).mean() > 0.999
+    assert np.ptp(made["universal/one"]) > 0.01
+    np.testing.assert_allclose(made["universal/all"], made["universal/one"], atol=1e-5)
