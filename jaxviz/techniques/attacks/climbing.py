@@ -18,7 +18,7 @@ from jaxviz.norms import NORMS
 from jaxviz.optimization import TRACE, advance, init
 from jaxviz.optimizers import Optimizer, smoothed
 from jaxviz.problem import Problem
-from jaxviz.techniques.attacks.judging import UntilFooled
+from jaxviz.techniques.attacks.judging import UntilFooled, success
 from jaxviz.techniques.classes import adversarial
 from jaxviz.techniques.sampling import at_once
 
@@ -151,7 +151,7 @@ def climbed(
         def next_start(fooled: Array, start: tuple[Image, Key]) -> tuple[Array, Any]:
             point, seed = start
             image, loss, queries = run(point, seed, fooled)
-            return fooled | (loss == -jnp.inf), (image, loss, queries)
+            return fooled | (loss == success(loss)), (image, loss, queries)
 
         _, (found, losses, queries) = jax.lax.scan(next_start, never, (points, seeds))
     else:

@@ -7,17 +7,10 @@ from jaxviz.optimization import Verdict
 from jaxviz.problem import Problem
 
 
-@symbol
-class UntilFooled:
-    """A problem whose run ends at the first point that fools the network.
-
-    Attributes:
-      problem: What is minimized.
-      gap: Below 0 where the network is fooled, such as `classes.adversarial(…, loss="margin")`.
-    """
+class Judged:
+    """What is minimized is the `problem` of a symbol, which itself only says what its points are worth."""
 
     problem: Problem
-    gap: Objective
 
     @property
     def random(self) -> bool:
@@ -32,16 +25,33 @@ class UntilFooled:
         """Returns the problem's own projection."""
         return self.problem.project(z)
 
+
+@symbol
+class UntilFooled(Judged):
+    """A problem whose run ends at the first point that fools the network.
+
+    Attributes:
+      problem: What is minimized.
+      gap: Below 0 where the network is fooled, such as `classes.adversarial(…, loss="margin")`.
+    """
+
+    problem: Problem
+    gap: Objective
+
     def judged(self, z: Image, key: Key) -> tuple[Scalar, Verdict]:
         """Returns the loss; and that a point is the better the lower its loss, and the last where it fools."""
         loss, taps = self.problem.loss_and_taps(z, key)
         fooled = self.gap(taps) < 0
-        # A success is kept whatever its loss.
-        return loss, Verdict(jnp.where(fooled, -jnp.inf, loss), fooled)
+        return loss, Verdict(jnp.where(fooled, success(loss), loss), fooled)
+
+
+def success(loss: Scalar) -> Scalar:
+    """Returns the merit of a point that fools, whatever its loss: the least finite number of that type."""
+    return jnp.full_like(loss, jnp.finfo(loss.dtype).min)
 
 
 @symbol
-class NearestFooling:
+class NearestFooling(Judged):
     r"""A problem of whose points the nearest one counts that fools the network.
 
     Attributes:
@@ -55,19 +65,6 @@ class NearestFooling:
     gap: Objective
     image: Image
     confidence: Scalar
-
-    @property
-    def random(self) -> bool:
-        """Whether the loss depends on the key."""
-        return self.problem.random
-
-    def loss(self, z: Image, key: Key) -> Scalar:
-        """Returns the problem's own loss."""
-        return self.problem.loss(z, key)
-
-    def project(self, z: Image) -> Image:
-        """Returns the problem's own projection."""
-        return self.problem.project(z)
 
     def judged(self, z: Image, key: Key) -> tuple[Scalar, Verdict]:
         """Returns the loss; and the squared distance of a point that fools, infinite for any other."""
