@@ -13,8 +13,9 @@ from jax.sharding import Mesh
 
 from jaxviz import sharding
 from jaxviz.batching import bytes_of, device_memory
-from jaxviz.optimization import Minimizable, programs
+from jaxviz.optimization import programs
 from jaxviz.optimizers import lbfgs
+from jaxviz.stepping import Minimizable
 
 
 def memory_needed(

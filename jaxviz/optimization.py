@@ -1,149 +1,29 @@
-"""argmin: the one compiled loop. It knows nothing of images or networks.
+"""argmin: the one compiled loop, as the host runs it. It knows nothing of images or networks.
 
-A problem is any pytree with `loss(z, key) -> scalar`, `project(z) -> z` and `random`, whether the loss
-depends on the key; one that also has `judged` says itself which point is best, and where a run may end. The
-loop runs on the device in chunks of about half a second; the trip count is an argument, so chunks of any length
-are one program. Between chunks the host reports, and reads the flag that Ctrl-C sets.
+What a problem is, and what one evaluation does, is in `stepping`. The loop runs on the device in chunks of about
+half a second; between chunks the host reports, and reads the flag that Ctrl-C sets.
 """
 
 import contextlib
-import dataclasses
 import functools
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array
 
 from jaxviz import sharding
-from jaxviz._typing import Key, Scalar, symbol
-from jaxviz.optimizers import Answering, Optimizer, Telling, lbfgs
+from jaxviz.optimizers import Optimizer, lbfgs
 from jaxviz.solution import Interrupted, Solution
+from jaxviz.stepping import TRACE, Minimizable, State, advance, init
 
-TRACE = 1024
 CHUNK_SECONDS = 0.5
-
-
-@runtime_checkable
-class Minimizable(Protocol):
-    """What the loop needs of a problem."""
-
-    @property
-    def random(self) -> bool:
-        """Whether the loss depends on the key."""
-
-    def loss(self, z: Any, key: Key) -> Scalar:
-        """Returns what is to become small."""
-
-    def project(self, z: Any) -> Any:
-        """Returns the nearest point that is allowed."""
-
-
-@symbol
-class Verdict:
-    """What a point is worth as an answer: the less the better; and whether the run may end at it."""
-
-    merit: Scalar
-    solved: Bool[Array, ""]
-
-
-@runtime_checkable
-class Judging(Protocol):
-    """A problem whose best point is another than that of lowest loss, or whose run may end before its last step."""
-
-    def judged(self, z: Any, key: Key) -> tuple[Scalar, Verdict]:
-        """Returns the loss, as `loss` does, and the verdict on the point."""
-
-
-@symbol
-class State:
-    """One run between two chunks; every leaf gains a leading axis in a batch."""
-
-    z: Any
-    optimizer: Optimizer
-    memory: Any
-    key: Key
-    best: Any
-    best_loss: Scalar
-    losses: Float[Array, " trace"]
-    evaluations: Int[Array, ""]
-    done: Bool[Array, ""]
-    told: dict[str, Int[Array, ""]]
-
-
-def init(problem: Minimizable, z: Any, optimizer: Optimizer, key: Key) -> State:
-    """Returns the state before the first evaluation, at `z` moved into the allowed set."""
-    z = problem.project(z)
-    memory = optimizer.init(z)
-    return State(
-        z=z,
-        optimizer=optimizer,
-        memory=memory,
-        key=key,
-        best=z,
-        best_loss=jnp.asarray(jnp.inf, jnp.float32),
-        losses=jnp.zeros(TRACE, jnp.float32),
-        evaluations=jnp.zeros((), jnp.int32),
-        done=jnp.zeros((), bool),
-        told=_told(optimizer, memory),
-    )
-
-
-def advance(problem: Minimizable, state: State, n: Int[Array, ""] | int) -> State:
-    """Returns the state `n` evaluations of value and gradient later; pure, so jit, vmap or shard it.
-
-    Args:
-      problem: What is minimized.
-      state: From `init` or `advance`. Its `losses[:n]` become those of these evaluations.
-      n: At most `TRACE`. May be a traced value: any number is the same program.
-    """
-
-    judging = isinstance(problem, Judging)
-
-    def judged(z, key):
-        if judging:
-            return problem.judged(z, key)
-        loss = problem.loss(z, key)
-        return loss, Verdict(loss, jnp.zeros((), bool))
-
-    def body(i, state):
-        key = jax.random.fold_in(state.key, state.evaluations)
-        (loss, verdict), gradient = jax.value_and_grad(judged, has_aux=True)(state.z, key)
-        loss = loss.astype(state.best_loss.dtype)
-        z, memory, finished = state.optimizer.step(state.memory, state.z, loss, gradient, problem.project)
-        active = ~state.done
-        averages = isinstance(state.optimizer, Answering)
-        merit, solved = verdict.merit.astype(loss.dtype), verdict.solved
-        last = (problem.random or averages) and not judging
-        better = active & (jnp.isfinite(merit) if last else merit < state.best_loss)
-        found, moves = (state.optimizer.answer(memory), active) if averages else (state.z, better)
-
-        def choose(condition, new, old):
-            return jax.tree.map(lambda new, old: jnp.where(condition, new, old), new, old)
-
-        if judging and averages:
-            found = choose(solved, state.z, found)
-        # The memory of a finished image runs on: its z is frozen, so nothing comes of it, and a select of the
-        # whole history would cost as much as the step.
-        return dataclasses.replace(
-            state,
-            z=choose(active & ~solved, z, state.z),
-            memory=memory,
-            best=choose(moves, found, state.best),
-            best_loss=jnp.where(better, merit, state.best_loss),
-            losses=state.losses.at[i].set(jnp.where(active, loss, jnp.nan)),
-            evaluations=state.evaluations + active,
-            done=state.done | finished | solved,
-            told=choose(active, _told(state.optimizer, memory), state.told),
-        )
-
-    return jax.lax.fori_loop(0, n, body, state)
 
 
 def minimize(
@@ -285,11 +165,6 @@ def _without_filling(state: State, kept: Any, mesh: Mesh | None) -> State:
     if mesh is None:
         return state
     return jax.tree.map(lambda leaf: sharding.rows(leaf, 0, kept.stop, kept.stop), state)
-
-
-def _told(optimizer: Optimizer, memory: Any) -> dict[str, Array]:
-    told = optimizer.told(memory) if isinstance(optimizer, Telling) else {}
-    return {name: told.get(name, jnp.zeros((), jnp.int32)) for name in ("rejections", "restarts")}
 
 
 def _solution(

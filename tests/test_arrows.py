@@ -18,7 +18,7 @@ SYMBOLS = {
     "preconditioners",
 }
 BASE = {"_typing", "_checks", "norms"}
-SOLVING = {"memory", "optimization", "problem", "snapshots", "solution", "tiling"}
+SOLVING = {"memory", "optimization", "stepping", "problem", "snapshots", "solution", "tiling"}
 ALLOWED = {
     **{symbol: BASE | {symbol} for symbol in SYMBOLS},
     "_typing": set(),
@@ -34,8 +34,9 @@ ALLOWED = {
     "threads": set(),
     "batching": BASE | {"sharding", "threads"},
     "solution": set(),
-    "optimization": BASE | {"optimizers", "sharding", "solution"},
-    "memory": BASE | {"batching", "optimizers", "optimization", "sharding"},
+    "stepping": BASE | {"optimizers"},
+    "optimization": BASE | {"optimizers", "sharding", "solution", "stepping"},
+    "memory": BASE | {"batching", "optimizers", "optimization", "sharding", "stepping"},
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
     "tiling": BASE | {"networks", "objectives", "problem"},

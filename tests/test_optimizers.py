@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import scipy.ndimage
 
 from jaxviz import optimizers
 
@@ -203,3 +204,15 @@ class TestAutomatic:
     def test_refuses_what_it_cannot_do(self, options, error):
         with pytest.raises(error):
             optimizers.automatic_descent(**({"step_size": 1.0, "steps": 5} | options))
+
+
+def test_a_smoothed_optimizer_sees_the_gaussian_mean_of_derivatives():
+    g = jax.random.normal(jax.random.key(0), (9, 11, 3))
+    places = np.linspace(-3, 3, 5)
+    line = np.exp(-(places**2) / 2)
+    kernel = np.outer(line, line)[..., None] / line.sum() ** 2
+    expected = scipy.ndimage.correlate(np.asarray(g), kernel, mode="constant")
+    rule = optimizers.smoothed(optimizers.from_optax(optax.sgd, learning_rate=1.0), 2)
+    z = jnp.zeros_like(g)
+    moved = rule.step(rule.init(z), z, jnp.float32(0), g, lambda z: z)[0]
+    np.testing.assert_allclose(-moved, expected, atol=1e-5)

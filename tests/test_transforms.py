@@ -111,3 +111,13 @@ def test_decorrelated_colors_vary_together_and_are_valid():
     image = np.asarray(made.decode(jax.random.normal(KEY, (64, 64, 3))))
     assert 0 < image.min() < image.max() < 1
     assert np.corrcoef(image.reshape(-1, 3).T).min() > 0.5
+
+
+def test_shrunk_leaves_alone_what_it_does_not_change_and_keeps_the_rest_on_black(picture):
+    image = jnp.asarray(picture("chelsea", 32))
+    for same in (transforms.shrunk(probability=0.0), transforms.shrunk(1.0, 1.0)):
+        np.testing.assert_allclose(same(jax.random.key(0), image), image, atol=1e-6)
+    smaller = np.asarray(transforms.shrunk(0.5, 1.0)(jax.random.key(1), image))
+    black = (smaller == 0).all(-1)
+    assert 0.05 < black.mean() < 0.8
+    assert 0 <= smaller.min() <= smaller.max() <= 1

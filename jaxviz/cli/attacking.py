@@ -16,7 +16,6 @@ from jaxviz.cli.session import Session
 from jaxviz.drawing import maps, sheets
 from jaxviz.norms import NORMS
 from jaxviz.techniques import FAMILIES
-from jaxviz.techniques.attacks import RADII
 
 GAIN = 10.0
 """How much larger than it is a difference is drawn."""
@@ -64,8 +63,6 @@ def attack(
     attacked = np.asarray(attacked)
     settled = choice.settled(values)
     norm = settled.get("norm", "linf")
-    if settled.get("epsilon", 0.0) is None and choice.name != "fooling":
-        settled["epsilon"] = RADII[norm]
     session.settle(label=leave, **settled)
     session.write(out, attacked)
     written = attacked if session.raw else images.read(out)
@@ -113,15 +110,14 @@ def _notes(after: int, exact: int, leave: int, distance: float, settled: dict[st
 
     notes = []
     if not succeeds(after):
-        lost = "the attack did not succeed"
+        remedies = [] if bound is None else ["take a larger --epsilon"]
         if succeeds(exact):
-            lost = "the file's rounding lost the attack, which .npy keeps"
-        remedy = "take more --steps" if bound is None else "take a larger --epsilon"
-        if bound is not None and steps:
-            remedy += ", or more --steps"
-        if reach is not None and not steps:
-            remedy = "one step seldom reaches a --target"
-        notes.append(f"{lost}; {remedy}")
+            lost, remedies = "the file's rounding lost the attack", ["write .npy", *remedies]
+        else:
+            lost, remedies = "the attack did not succeed", remedies + ["take more --steps"] * steps
+            if reach is not None and not steps:
+                remedies = ["one step seldom reaches a --target"]
+        notes.append(f"{lost}; {', or '.join(remedies)}")
     if bound is None:
         return notes
     if norm == "linf" and distance > bound + 1e-6:

@@ -83,6 +83,9 @@ class Choice:
     def settled(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what the method's options came to be, defaults included; pictures by where they come from."""
         found = {name: values.get(name, self.method.default(name)) for name in self.method.options}
+        for name, said in self.method.options.items():
+            if found[name] is None and said.by_norm is not None:
+                found[name] = said.by_norm[found["norm"]]
         named = {k: self._values.get(k) for k, said in self.method.options.items() if said.kind == "pictures"}
         return found | named
 

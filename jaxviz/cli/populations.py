@@ -93,9 +93,7 @@ def _beside(session: Session, part: str) -> Path:
 def _universal(
     session: Session, network: Network, pictures: Pictures, values: dict[str, Any], found: np.ndarray
 ) -> None:
-    norm, target = values["norm"], values["target"]
-    bound = attacks.RADII[norm] if values["epsilon"] is None else values["epsilon"]
-    session.settle(epsilon=bound)
+    norm, target, bound = values["norm"], values["target"], values["epsilon"]
     session.write(session.out if session.raw else session.out.with_suffix(".npy"), found)
     session.write(_drawing(session), maps.relief(found))
     held = pictures.pixels[pictures.held]

@@ -31,10 +31,8 @@ def run(session: Session, source: str, choice: Choice) -> None:
     report = runs.run(session, source, make)
     if len(report.failures) == report.total:
         return
-    radii = values.get("epsilon")
-    several = tuple(sorted(set(radii))) if isinstance(radii, tuple) else None
     out = Path(session.record["settings"]["out"])
-    rows = jobs.read_robustness(out, several)
+    rows = jobs.read_robustness(out)
     pace = report.seconds / report.made if report.made else None
     session.record["robustness"] = rows
     session.record["seconds"]["picture"] = pace
@@ -42,7 +40,8 @@ def run(session: Session, source: str, choice: Choice) -> None:
         session.say(line)
     if pace is not None:
         session.say(f"  {pace:.3g} s a picture")
-    _keep(out, rows, f"{choice.name}, norm {choice.settled(values).get('norm', 'linf')}")
+    title = f"{choice.name}, norm {choice.settled(values).get('norm', 'linf')}"
+    _keep(out, rows, title, isinstance(values.get("epsilon"), tuple))
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -58,14 +57,14 @@ def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         )
 
 
-def _keep(out: Path, rows: Sequence[dict[str, Any]], title: str) -> None:
+def _keep(out: Path, rows: Sequence[dict[str, Any]], title: str, several: bool) -> None:
     with images.atomically(out / "robustness.json") as temporary:
         temporary.write_text(json.dumps(rows, indent=1) + "\n")
     with images.atomically(out / "robustness.csv") as temporary, temporary.open("w", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
-    if rows[0]["epsilon"] is None:
+    if not several:
         return
     right = rows[0]["clean accuracy"]
     start = 0.0, right, *interval(round(right * rows[0]["pictures"]), rows[0]["pictures"])

@@ -101,6 +101,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def settings(folder: Path) -> dict[str, Any]:
+    """Returns the settings of the run in a folder; raises RunError where there is none."""
+    try:
+        found: dict[str, Any] = json.loads((folder / NAME).read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{folder} has no run: its {NAME} cannot be read ({error})") from error
+    return found
+
+
 def weights_hash(network: Network) -> str:
     """Returns the SHA-256 of a network's weights: names, shapes, types and numbers."""
     digest = hashlib.sha256()

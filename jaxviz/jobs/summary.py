@@ -5,28 +5,30 @@ from typing import Any
 
 import numpy as np
 
-from jaxviz.jobs.manifest import RunError
+from jaxviz.jobs.manifest import RunError, settings
 from jaxviz.jobs.shards import arrow
-from jaxviz.techniques.attacks.success import interval
+from jaxviz.techniques.attacks.sweep import interval
 
 
-def read_robustness(folder: str | Path, epsilons: tuple[float, ...] | None = None) -> list[dict[str, Any]]:
+def read_robustness(folder: str | Path) -> list[dict[str, Any]]:
     """Returns for each radius of a run of `jobs.attack` what share of its pictures withstands.
 
     Args:
       folder: The run; pictures that failed are left out.
-      epsilons: Its radii, ascending; None for a run of one attack, which has one row.
 
     Returns:
-      Rows of "epsilon", "pictures", "clean accuracy" (the network is right before), "robust accuracy" (and after)
-      with the ends "low" and "high" of its 95 % interval (Wilson 1927), "median distance" of what fooled the
-      network, and "mean queries", evaluations of the network for each picture that was attacked.
+      Rows, one where the run has one radius or none, of "epsilon", "pictures", "clean accuracy" (the network is
+      right before), "robust accuracy" (and after) with the ends "low" and "high" of its 95 % interval (Wilson
+      1927), "median distance" of what fooled the network, and "mean queries", evaluations of the network for each
+      picture that was attacked.
 
     Raises:
       RunError: If the folder has no attacks.
     """
     columns: dict[str, list[Any]] = {}
-    wanted = ["clean", "success", "queries", "distance" if epsilons is None else "distances"]
+    radii = settings(Path(folder)).get("options", {}).get("epsilon")
+    epsilons = radii if isinstance(radii, list) else [radii]
+    wanted = ["clean", "success", "queries", "distances" if isinstance(radii, list) else "distance"]
     for path in sorted(Path(folder).glob("results-*.parquet")):
         if missing := [name for name in wanted if name not in arrow().parquet.read_schema(path).names]:
             raise RunError(f"{folder} is a run of another task; it has no {', '.join(missing)}")
@@ -47,7 +49,7 @@ def read_robustness(folder: str | Path, epsilons: tuple[float, ...] | None = Non
         low, high = interval(robust, len(kept))
         rows.append(
             {
-                "epsilon": None if epsilons is None else epsilons[e],
+                "epsilon": epsilons[e],
                 "pictures": len(kept),
                 "clean accuracy": float(right.mean()),
                 "robust accuracy": robust / len(kept),

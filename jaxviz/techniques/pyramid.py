@@ -11,8 +11,9 @@ import numpy as np
 
 from jaxviz import images, snapshots
 from jaxviz._typing import Array
-from jaxviz.optimization import Interrupted, Solution, State, init, minimize, settled, state_shapes
+from jaxviz.optimization import Interrupted, Solution, minimize, settled, state_shapes
 from jaxviz.optimizers import Averaged, Optax, Optimizer
+from jaxviz.stepping import State, init
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -46,6 +46,7 @@ class Option:
       shown: How a person writes the default, such as 8/255; empty for the default as it is.
       usual: What commands take where the function has no default.
       flag: The option on the command line, where it is not --NAME.
+      by_norm: What it is where it is not given, by the name of the norm.
       several: Whether a run over many pictures may have several of a "fraction", and tells what each gives.
       shapes: Whether a "number" decides shapes, as integers do, so that another one is another program.
     """
@@ -60,6 +61,7 @@ class Option:
     flag: str = ""
     shapes: bool = False
     several: bool = False
+    by_norm: Mapping[str, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -71,6 +71,7 @@ _IN_A_NORM = {
         "Radius of the ball; default: 8/255, 3 or 75 in the norms linf, l2 and l1.",
         0,
         several=True,
+        by_norm=RADII,
     ),
     "norm": Option("choice", "That of the ball and of the steps.", choices=tuple(NORMS)),
     "steps": Option("integer", "Gradient steps from each start.", 1, MOST_STEPS),
@@ -228,7 +229,10 @@ FAMILY = Family(
             options={
                 **_IN_A_NORM,
                 "epsilon": Option(
-                    "fraction", "The largest radius; default: 8/255, 3 or 75 in the norms linf, l2 and l1.", 0
+                    "fraction",
+                    "The largest radius; default: 8/255, 3 or 75 in the norms linf, l2 and l1.",
+                    0,
+                    by_norm=RADII,
                 ),
                 "steps": Option("integer", "Gradient steps in each ball.", 1, MOST_STEPS),
                 "searches": Option("integer", "Balls after the largest.", 0),

@@ -15,9 +15,9 @@ from jaxviz._checks import number, random_key, whole
 from jaxviz._typing import Image, Key, Number
 from jaxviz.networks import Network
 from jaxviz.norms import NORMS
-from jaxviz.optimization import TRACE, advance, init
 from jaxviz.optimizers import Optimizer, smoothed
 from jaxviz.problem import Problem
+from jaxviz.stepping import TRACE, advance, init
 from jaxviz.techniques.attacks.judging import UntilFooled, success
 from jaxviz.techniques.classes import adversarial
 from jaxviz.techniques.sampling import at_once

@@ -11,11 +11,11 @@ from jaxviz._checks import known, number, whole
 from jaxviz._typing import Image, Number, Objective, Scalar
 from jaxviz.networks import Network
 from jaxviz.objectives import floored, weighted_sum
-from jaxviz.optimization import advance, init
 from jaxviz.optimizers import Optimizer, adam
 from jaxviz.parameterizations import bounded
 from jaxviz.priors import squared_distance
 from jaxviz.problem import Problem
+from jaxviz.stepping import advance, init
 from jaxviz.techniques.attacks.climbing import Found, checked_steps, counted
 from jaxviz.techniques.attacks.judging import NearestFooling
 from jaxviz.techniques.classes import adversarial

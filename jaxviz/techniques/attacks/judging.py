@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 
 from jaxviz._typing import Image, Key, Objective, Scalar, symbol
-from jaxviz.optimization import Verdict
 from jaxviz.problem import Problem
+from jaxviz.stepping import Verdict
 
 
 class Judged:

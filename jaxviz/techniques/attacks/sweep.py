@@ -20,8 +20,8 @@ from jaxviz.batching import batched
 from jaxviz.networks import Network
 from jaxviz.norms import NORMS
 from jaxviz.objectives import margin
-from jaxviz.optimization import advance, init
 from jaxviz.optimizers import steepest_descent
+from jaxviz.stepping import advance, init
 from jaxviz.techniques.attacks.climbing import checked_steps, starts
 from jaxviz.techniques.attacks.pgd import REACH
 from jaxviz.techniques.attacks.posing import SHARE, problem, radius

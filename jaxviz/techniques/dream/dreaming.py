@@ -13,9 +13,9 @@ from jaxviz._checks import known, number, random_key, whole
 from jaxviz._typing import AnyImage, Array, Image, Key, Number, Objective
 from jaxviz.networks import Network
 from jaxviz.objectives import energy, resemble
-from jaxviz.optimization import advance, init
 from jaxviz.optimizers import normalized_gradient
 from jaxviz.problem import Problem
+from jaxviz.stepping import advance, init
 from jaxviz.techniques.dream.presets import PRESETS
 from jaxviz.techniques.layers import layer_weights
 
