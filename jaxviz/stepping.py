@@ -6,6 +6,7 @@ evaluations is an argument, so chunks of any length are one program.
 """
 
 import dataclasses
+import functools
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -93,46 +94,71 @@ def advance(problem: Minimizable, state: State, n: Int[Array, ""] | int) -> Stat
       n: At most `TRACE`. May be a traced value: any number is the same program.
     """
 
-    judging = isinstance(problem, Judging)
-
-    def judged(z, key):
-        if judging:
-            return problem.judged(z, key)
-        loss = problem.loss(z, key)
-        return loss, Verdict(loss, jnp.zeros((), bool))
-
     def body(i, state):
-        key = jax.random.fold_in(state.key, state.evaluations)
-        (loss, verdict), gradient = jax.value_and_grad(judged, has_aux=True)(state.z, key)
+        judged = jax.value_and_grad(functools.partial(_judged, problem), has_aux=True)
+        (loss, verdict), gradient = judged(state.z, jax.random.fold_in(state.key, state.evaluations))
         loss = loss.astype(state.best_loss.dtype)
         z, memory, finished = state.optimizer.step(state.memory, state.z, loss, gradient, problem.project)
         active = ~state.done
         averages = isinstance(state.optimizer, Answering)
         merit, solved = verdict.merit.astype(loss.dtype), verdict.solved
-        last = (problem.random or averages) and not judging
-        better = active & (jnp.isfinite(merit) if last else merit < state.best_loss)
+        better = _better(problem, state, merit)
         found, moves = (state.optimizer.answer(memory), active) if averages else (state.z, better)
-
-        def choose(condition, new, old):
-            return jax.tree.map(lambda new, old: jnp.where(condition, new, old), new, old)
-
-        if judging and averages:
-            found = choose(solved, state.z, found)
+        if isinstance(problem, Judging) and averages:
+            found = _choose(solved, state.z, found)
         # The memory of a finished image runs on: its z is frozen, so nothing comes of it, and a select of the
         # whole history would cost as much as the step.
         return dataclasses.replace(
             state,
-            z=choose(active & ~solved, z, state.z),
+            z=_choose(active & ~solved, z, state.z),
             memory=memory,
-            best=choose(moves, found, state.best),
+            best=_choose(moves, found, state.best),
             best_loss=jnp.where(better, merit, state.best_loss),
             losses=state.losses.at[i].set(jnp.where(active, loss, jnp.nan)),
             evaluations=state.evaluations + active,
             done=state.done | finished | solved,
-            told=choose(active, _told(state.optimizer, memory), state.told),
+            told=_choose(active, _told(state.optimizer, memory), state.told),
         )
 
     return jax.lax.fori_loop(0, n, body, state)
+
+
+def settle(problem: Minimizable, state: State) -> State:
+    """Returns the state after one evaluation without a derivative: whether the last point is the best; pure.
+
+    The point stays where it is, and `losses` as they are. An optimizer that answers with another point than those
+    it visits has answered already: nothing is evaluated.
+    """
+    if isinstance(state.optimizer, Answering):
+        return state
+    _, verdict = _judged(problem, state.z, jax.random.fold_in(state.key, state.evaluations))
+    merit = verdict.merit.astype(state.best_loss.dtype)
+    better = _better(problem, state, merit)
+    return dataclasses.replace(
+        state,
+        best=_choose(better, state.z, state.best),
+        best_loss=jnp.where(better, merit, state.best_loss),
+        evaluations=state.evaluations + ~state.done,
+        done=state.done | verdict.solved,
+    )
+
+
+def _judged(problem: Minimizable, z: Any, key: Key) -> tuple[Scalar, Verdict]:
+    if isinstance(problem, Judging):
+        return problem.judged(z, key)
+    loss = problem.loss(z, key)
+    return loss, Verdict(loss, jnp.zeros((), bool))
+
+
+def _better(problem: Minimizable, state: State, merit: Scalar) -> Array:
+    """Returns whether the point becomes the best; where losses are not comparable, the last one is."""
+    averages = isinstance(state.optimizer, Answering)
+    last = (problem.random or averages) and not isinstance(problem, Judging)
+    return ~state.done & (jnp.isfinite(merit) if last else merit < state.best_loss)
+
+
+def _choose(condition: Array, new: Any, old: Any) -> Any:
+    return jax.tree.map(lambda new, old: jnp.where(condition, new, old), new, old)
 
 
 def _told(optimizer: Optimizer, memory: Any) -> dict[str, Array]:

@@ -11,6 +11,8 @@ from jaxviz.objectives import margin
 from jaxviz.optimizers.automatic import looks
 from jaxviz.techniques import FAMILIES
 
+pytestmark = pytest.mark.optimized  # some take hundreds of evaluations, of programs that others share
+
 METHODS = {name: method for name, method in FAMILIES["attacks"].methods.items() if not method.of_many}
 RADII = {"linf": 4 / 255, "l2": 1.0, "l1": 40.0}
 REPEATED = ("minimum-l2", "minimum-l1", "fooling-linf", "fooling-l1", "apgd-l2", "nifgsm-l1", "nifgsm-l2")

@@ -44,6 +44,7 @@ def test_pca_finds_the_line_that_points_lie_on():
     np.testing.assert_allclose(shares, [1, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_tsne_keeps_clusters_apart(points):
     clusters = np.concatenate([points[:40] + 20, points[40:80] - 20])
     places = embedding.tsne(clusters, perplexity=10)

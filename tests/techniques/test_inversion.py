@@ -54,6 +54,7 @@ class TestLayers:
         with pytest.raises(error, match=message):
             inversion.problem(vgg16, small[0], layer=layer)
 
+    @pytest.mark.slow
     def test_taps_of_a_classifier(self, alexnet, squeezenet, small, picture):
         assert head_taps(alexnet.architecture) == ("fc6", "relu6", "fc7", "relu7", "logits")
         assert head_taps(squeezenet.architecture) == ()

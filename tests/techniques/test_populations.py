@@ -24,6 +24,9 @@ NAMES = ("chelsea", "coffee", "astronaut", "rocket")
 PATCH = {"target": TOASTER, "size": 24, "scale": (0.3, 0.5), "batch": 4, "step_size": 0.1}
 
 
+pytestmark = pytest.mark.optimized  # they take hundreds of evaluations
+
+
 @pytest.fixture(scope="module")
 def pictures(picture):
     return np.stack([picture(name, 48) for name in NAMES])
@@ -123,7 +126,9 @@ class TestPatch:
             attacks.patch_success(squeezenet, one, pictures, target=TOASTER, sizes=(0.4, 0.5))
             for one in (patch, attacks.Patch(colors, patch.mask))
         )
-        assert (found.probabilities.mean(1) > 2 * random.probabilities.mean(1)).all()
+        # The mean of a few probabilities is that of the largest; what is climbed are their logarithms.
+        logs = np.log(found.probabilities) - np.log(random.probabilities)
+        assert (logs.mean(1) > np.log(2)).all()
         assert found.counted.all()
         for (size, share, low, high), flags in zip(found.points(), found.success, strict=True):
             assert size in (pytest.approx(0.4), pytest.approx(0.5))

@@ -38,10 +38,12 @@ BOUNDED = [
 ]
 DEAR = {"samples", "steps", "window"}
 """Options of methods that take many evaluations: those of saliency all go through one helper."""
+ALIKE = {"pgd", "mifgsm", "nifgsm", "apgd", "minimum", "diverse", "robust", "regularized", "texture"}
+"""Which go through the same loop as a method that is no more dear."""
 
 
 def dear(family, name):
-    return family.name == "saliency" and bool(DEAR & set(family.methods[name].options))
+    return name in ALIKE or (family.name == "saliency" and bool(DEAR & set(family.methods[name].options)))
 
 
 GIVEN = {
@@ -182,6 +184,7 @@ def test_results_have_the_declared_form(family, name, pictures):
     assert np.ptp(found) > 0
 
 
+@pytest.mark.optimized  # in float64 the derivatives of a step take seconds otherwise
 @pytest.mark.parametrize(
     ("family", "name"),
     [

@@ -17,7 +17,7 @@ from jaxviz.networks import Network
 from jaxviz.norms import NORMS
 from jaxviz.optimizers import Optimizer, smoothed
 from jaxviz.problem import Problem
-from jaxviz.stepping import TRACE, advance, init
+from jaxviz.stepping import TRACE, advance, init, settle
 from jaxviz.techniques.attacks.judging import UntilFooled, success
 from jaxviz.techniques.classes import adversarial
 from jaxviz.techniques.sampling import at_once
@@ -124,21 +124,25 @@ def climbed(
 ) -> Found:
     """Returns the point of lowest loss that so many steps from each of some points lead to.
 
-    The start and the point that the last step leads to count too, which makes one evaluation more than steps. A
-    problem that ends where the network is fooled is evaluated no more from there on, and its later starts neither.
+    The start counts too, and so does the point that the last step leads to: one evaluation more than steps, without
+    a derivative. A problem that ends where the network is fooled is evaluated no more from there on, and its later
+    starts neither.
     """
     ends = isinstance(problem, UntilFooled)
 
     def run(point: Image, seed: Key, stop: Array) -> tuple[Image, Array, Array]:
         state = init(problem, point, optimizer, seed)
         if not ends:
-            state = advance(problem, state, steps + 1)
+            state = settle(problem, advance(problem, state, steps))
             return state.best, _loss(problem, state), state.evaluations
 
         def goes_on(state: Any) -> Array:
-            return ~state.done & (state.evaluations < steps + 1) & ~stop
+            return ~state.done & (state.evaluations < steps) & ~stop
 
         state = jax.lax.while_loop(goes_on, lambda state: advance(problem, state, 1), state)
+        state = jax.lax.cond(
+            stop | state.done, lambda state: state, lambda state: settle(problem, state), state
+        )
         return state.best, state.best_loss, state.evaluations
 
     never = jnp.zeros((), bool)

@@ -157,5 +157,4 @@ def _accumulated(
     bound, steps = radius(epsilon, norm), checked_steps(steps)
     size = bound / steps if step_size is None else step_size
     rule = momentum_descent(size, number(momentum, "momentum", 0, 1), norm=norm, ahead=ahead, share=SHARE)
-    # The last point of a run ahead needs no evaluation of its own.
-    return climb(network, label, posed, x[None], rule, steps - ahead, target=target, **more)
+    return climb(network, label, posed, x[None], rule, steps, target=target, **more)
