@@ -75,6 +75,7 @@ def test_other_files_and_networks_are_refused(tmp_path, vgg16, picture):
         objectives.match_perceptual(taps, weights={})
 
 
+@pytest.mark.slow
 def test_a_command_tells_it(tmp_path, monkeypatch, photo, capsys):
     monkeypatch.chdir(tmp_path)
     stored(tmp_path / "vgg.npz", drawn())

@@ -142,6 +142,7 @@ def test_a_batch_takes_the_steps_of_each():
         np.testing.assert_allclose(found.losses[i], alone.losses, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_rejected_points_teach_nothing():
     optimizer = optimizers.lbfgs(preconditioner=preconditioners.spectral())
     z = drawn((4, 4, 3))

@@ -80,6 +80,7 @@ def test_value_and_gradient_are_those_of_the_whole(vgg16, borders, deepest, size
     assert differences.max() < 1e-2
 
 
+@pytest.mark.slow
 def test_features_and_summaries_are_those_of_the_whole(vgg16):
     image, layers = picture(150, 210), ("relu1_2", "pool2", "relu4_2")
     whole = vgg16.features(image, layers)
@@ -123,6 +124,7 @@ def test_what_cannot_be_seen_through_windows_is_refused(vgg16, squeezenet):
         bordered(vgg16, "mirror")
 
 
+@pytest.mark.slow
 def test_an_inversion_through_windows_is_that_of_the_whole(vgg16):
     image = picture(150, 130)
     pair = [jaxviz.inversion.problem(vgg16, image, layer="relu3_3", window=window) for window in (None, 48)]

@@ -81,6 +81,7 @@ def test_a_patch_is_written_to_be_printed_and_judged_on_held_out_pictures(
     assert {"label", "index", "probability"} <= set(found["scenes"][0]["after"])
 
 
+@pytest.mark.slow
 def test_a_perturbation_is_drawn_and_kept_as_it_is(command, folder, tmp_path, squeezenet):
     (tmp_path / "list.txt").write_text(
         "".join(f"many/{name}.png\t{label}\n" for name, label in zip(NAMES, (285, 967, 1, 657), strict=True))

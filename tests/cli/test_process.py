@@ -91,6 +91,7 @@ def test_interrupt_before_there_is_a_result(command, photo, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == [photo]
 
 
+@pytest.mark.slow
 def test_interrupt_ends_the_demo_after_the_section(command, tmp_path, monkeypatch):
     from rich.progress import Progress
 

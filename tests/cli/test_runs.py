@@ -118,6 +118,7 @@ def test_several_radii_tell_what_share_withstands(command, folder, tmp_path):
     assert rows(tmp_path / "run")[0]["success"][1]
 
 
+@pytest.mark.slow
 def test_features_and_inversions_of_a_folder(command, folder, tmp_path, squeezenet):
     assert command("features", "many", "--layer", "fire4", "--size", 64, "--out", "a").code == 0
     taps = np.load(tmp_path / "a" / "arrays-00000.npz")["fire4"]

@@ -61,6 +61,7 @@ def test_the_best_classes_are_explained_at_once(command, photo, squeezenet, tmp_
     assert images.read(tmp_path / "a.png").shape[1] > 3 * 112
 
 
+@pytest.mark.slow
 def test_details_are_told_and_drawn(command, photo, tmp_path):
     line = ("saliency", photo, "--size", 64, "--json", "-", "--method")
     found = record(command(*line, "integrated-gradients", "--steps", 4))
@@ -229,6 +230,7 @@ def test_visualize_channels_and_classes(command, tmp_path):
     assert images.read(tmp_path / "b.png").shape == (48, 48, 3)
 
 
+@pytest.mark.slow
 def test_visualize_a_layer_directions_and_variants(command, tmp_path):
     line = ("visualize", "--layer", "relu1_2", "--size", 24, "--steps", 2, "--json", "-")
     assert record(command(*line, "--out", "layer.png"))["targets"] == ["relu1_2"]

@@ -87,6 +87,7 @@ def test_a_picture_that_is_already_misclassified_is_marked_and_not_attacked(sque
     assert jobs.read_robustness(tmp_path)[0]["mean queries"] is None
 
 
+@pytest.mark.slow
 def test_one_attack_has_one_row(squeezenet, tmp_path):
     jobs.run(jobs.attack(squeezenet, size=48, epsilon=8 / 255), Unlabeled(3), out=tmp_path)
     (row,) = jobs.read_robustness(tmp_path)

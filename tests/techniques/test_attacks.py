@@ -156,6 +156,7 @@ class TestNearest:
         assert now == target if targeted else now != label
         assert 0 < np.linalg.norm(found - image) < 1.0
 
+    @pytest.mark.slow
     def test_a_larger_confidence_is_farther_away_and_is_reached(self, squeezenet, pictures, labels):
         given = {"constant": 1.0, "searches": 2, "steps": 80}
         near, far = (
@@ -170,6 +171,7 @@ class TestNearest:
         found = jaxviz.attacks.cw(squeezenet, pictures[1], labels[1], **given)
         np.testing.assert_array_equal(found, pictures[1])
 
+    @pytest.mark.slow
     def test_more_searches_come_nearer(self, squeezenet, pictures, labels):
         image, label = pictures[1], int(labels[1])
         distances = [
@@ -241,6 +243,7 @@ class TestTransfer:
         with pytest.raises(ValueError, match="ensemble got no network"):
             jaxviz.networks.ensemble()
 
+    @pytest.mark.slow
     def test_a_judge_says_how_attacks_transfer(self, squeezenet, pictures, labels):
         judge = jaxviz.initialize("squeezenet1_1", key=jax.random.key(1))
         given = {"epsilons": [8 / 255], "steps": [2], "restarts": 0, "early_exit": False}

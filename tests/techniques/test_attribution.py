@@ -111,6 +111,7 @@ def test_twenty_pictures_as_captum_in_float64(name, every, squeezenet, monkeypat
     assert np.median(error) <= 1e-10
 
 
+@pytest.mark.slow
 def test_guided_derivatives_are_those_of_the_rule(squeezenet, image):
     for method, rule in (
         (saliency.guided, gradient_rules.guided),
@@ -254,6 +255,7 @@ def test_rise_is_the_mean_of_masks_by_their_scores(squeezenet, image):
     np.testing.assert_allclose(many.mean(0), 0.4, atol=0.05)
 
 
+@pytest.mark.slow
 def test_expected_gradients_of_one_reference_are_complete_in_the_mean(squeezenet, image):
     given = {"references": jnp.zeros((1, *image.shape)), "samples": 200}
     found = saliency.expected_gradients(squeezenet, image, LABEL, **given)

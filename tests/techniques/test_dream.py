@@ -42,6 +42,7 @@ def test_detail_is_carried_not_the_image(vgg16, image):
     np.testing.assert_allclose(dream.dream(vgg16, image, layers=LAYERS, octaves=3, steps=0), image, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_guide_is_resembled(vgg16, image, picture):
     guide = jnp.asarray(picture("immunohistochemistry", 40))
     objective = objectives.resemble(vgg16.features(guide, ["relu2_2"]), LAYERS)

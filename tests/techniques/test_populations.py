@@ -134,6 +134,7 @@ class TestPatch:
             assert size in (pytest.approx(0.4), pytest.approx(0.5))
             assert low <= share == flags.mean() <= high
 
+    @pytest.mark.slow
     def test_same_key_same_bits(self, trained, squeezenet, pictures):
         again = attacks.patch(squeezenet, pictures, **PATCH, steps=30, key=jax.random.key(1))
         np.testing.assert_array_equal(again.pixels, trained[0].pixels)

@@ -29,6 +29,7 @@ def loss(problem, z):
     return float(problem.loss(z, jax.random.key(0)))
 
 
+@pytest.mark.slow
 def test_shares_of_one_style_alone_are_that_style(vgg16, content, paintings):
     one, start = style.problem(vgg16, content, paintings[:1], **LAYERS)
     both, _ = style.problem(vgg16, content, paintings, shares=[3, 0], **LAYERS)

@@ -215,6 +215,7 @@ class TestStyle:
         assert np.nanmin(found.losses) < found.losses[0]
 
 
+@pytest.mark.slow
 def test_a_texture_may_have_another_size_than_its_exemplar(vgg16, small):
     found = texture.synthesize(vgg16, small[0], size=(40, 56), weights={"relu1_1": 1}, steps=2)
     assert found.value.shape == (40, 56, 3)

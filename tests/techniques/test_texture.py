@@ -204,6 +204,7 @@ def test_windows_have_the_loss_of_the_whole(vgg16, small):
 
 
 class TestPyramid:
+    @pytest.mark.slow
     def test_exemplar_and_texture_grow_together(self, vgg16, small):
         options = {"weights": LOW, "size": (48, 32), "steps": 3}
         found = texture.synthesize(vgg16, small[0], pyramid=24, **options)

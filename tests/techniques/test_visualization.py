@@ -49,6 +49,7 @@ def test_several_targets_are_one_program(vgg16):
         np.testing.assert_allclose(found, alone, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_class_model_is_taken_for_its_class(squeezenet):
     found = visualization.class_model(squeezenet, 417, size=64, steps=60)
     scores = squeezenet.features(found.value, ["logits"])["logits"]
@@ -119,6 +120,7 @@ class TestDiverse:
         expected = -np.mean(answers) + 0.7 * np.mean(np.abs(answers)) * np.mean(pairs)
         assert float(posed.loss(z, jax.random.key(0))) == pytest.approx(expected, rel=1e-4)
 
+    @pytest.mark.slow
     def test_more_weight_makes_pictures_differ_more(self, vgg16):
         def likeness(diversity):
             found = visualization.diverse(vgg16, UNIT, count=2, size=24, steps=25, diversity=diversity)
