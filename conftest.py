@@ -45,8 +45,10 @@ MOST_MAPS = 20_000
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _programs_forgotten():
-    """Lets go of what was compiled, once it is much; other modules may want the same programs."""
+def _programs_forgotten(request):
+    """Lets go of what was compiled once it is much, or in haste; other modules may want the same programs."""
+    if request.node.get_closest_marker("optimized"):
+        jax.clear_caches()
     yield
     if MAPS.is_file() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
