@@ -42,7 +42,7 @@ MAPS = (
 )
 CAT = 285
 CONTENTS = ("astronaut", "coffee", "rocket")
-STYLES = ("immunohistochemistry", "hubble_deep_field", "colorwheel")
+STYLES = {"immunohistochemistry": "stained tissue", "hubble_deep_field": "deep field"}
 SIDE = 192
 
 
@@ -74,7 +74,7 @@ def styles() -> np.ndarray:
     corner = np.ones((1, 1, SIDE, SIDE, 3), np.float32)
     table = np.concatenate([np.stack(contents)[:, None], made], 1)
     head = np.concatenate([corner, np.stack(paintings)[None]], 1)
-    names = ["", "brush strokes", *(name.replace("_", " ") for name in STYLES)]
+    names = ["", "brush strokes", *STYLES.values()]
     return drawing.grid(np.concatenate([head, table]), ["", *CONTENTS], names)
 
 
