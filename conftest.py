@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from pathlib import Path
 
 from jaxtyping import install_import_hook
 
@@ -39,19 +38,11 @@ def _compiled_as_asked(request):
     jax.config.update("jax_disable_most_optimizations", not asked)
 
 
-MAPS = Path("/proc/self/maps")
-MOST_MAPS = 20_000
-"""Maps of memory, of which Linux allows a process 65,530; a compiled program keeps some while it is there."""
-
-
 @pytest.fixture(autouse=True, scope="module")
-def _programs_forgotten(request):
-    """Lets go of what was compiled once it is much, or in haste; other modules may want the same programs."""
-    if request.node.get_closest_marker("optimized"):
-        jax.clear_caches()
+def _programs_forgotten():
+    """Lets go of a module's programs: each keeps maps of memory, of which a process may have 65,530 on Linux."""
     yield
-    if MAPS.is_file() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
-        jax.clear_caches()
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
