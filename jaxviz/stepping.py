@@ -123,7 +123,7 @@ def advance(problem: Minimizable, state: State, n: Int[Array, ""] | int) -> Stat
     return jax.lax.fori_loop(0, n, body, state)
 
 
-def settle(problem: Minimizable, state: State) -> State:
+def conclude(problem: Minimizable, state: State) -> State:
     """Returns the state after one evaluation without a derivative: whether the last point is the best; pure.
 
     The point stays where it is, and `losses` as they are. An optimizer that answers with another point than those

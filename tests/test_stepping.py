@@ -8,7 +8,7 @@ from test_optimization import Quadratic
 
 from jaxviz import optimizers
 from jaxviz._typing import symbol
-from jaxviz.stepping import advance, init, settle
+from jaxviz.stepping import advance, init, conclude
 
 CENTER = jnp.array([3.0, -1.0, 2.0])
 
@@ -26,35 +26,35 @@ def stepped(problem, optimizer, n):
 
 
 @pytest.mark.parametrize("noise", [False, True])
-def test_settling_judges_the_last_point_as_another_evaluation_would(noise):
+def test_concluding_judges_the_last_point_as_another_evaluation_would(noise):
     problem = Quadratic(CENTER, jnp.zeros(()), noise)
     before = stepped(problem, optimizers.adam(0.1), 3)
-    settled, another = settle(problem, before), advance(problem, before, 1)
-    np.testing.assert_array_equal(settled.best, before.z)
-    np.testing.assert_array_equal(settled.best, another.best)
-    assert not np.array_equal(settled.best, before.best)
-    assert settled.best_loss == another.best_loss
-    assert int(settled.evaluations) == int(another.evaluations) == 4
-    np.testing.assert_array_equal(settled.z, before.z)
+    concluded, another = conclude(problem, before), advance(problem, before, 1)
+    np.testing.assert_array_equal(concluded.best, before.z)
+    np.testing.assert_array_equal(concluded.best, another.best)
+    assert not np.array_equal(concluded.best, before.best)
+    assert concluded.best_loss == another.best_loss
+    assert int(concluded.evaluations) == int(another.evaluations) == 4
+    np.testing.assert_array_equal(concluded.z, before.z)
 
 
-def test_settling_takes_no_derivative():
+def test_concluding_takes_no_derivative():
     state = stepped(Quadratic(CENTER, jnp.zeros(())), optimizers.adam(0.1), 1)
     problem = WithoutDerivative(CENTER, jnp.zeros(()))
     with pytest.raises(ValueError, match="JVP"):
         advance(problem, state, 1)
-    assert float(settle(problem, state).best_loss) < float(state.best_loss)
+    assert float(conclude(problem, state).best_loss) < float(state.best_loss)
 
 
 def test_a_worse_last_point_is_left():
     problem = Quadratic(CENTER, jnp.zeros(()))
     before = stepped(problem, optimizers.adam(100.0), 1)
-    settled = settle(problem, before)
-    np.testing.assert_array_equal(settled.best, jnp.zeros(3))
-    assert settled.best_loss == before.best_loss
+    concluded = conclude(problem, before)
+    np.testing.assert_array_equal(concluded.best, jnp.zeros(3))
+    assert concluded.best_loss == before.best_loss
 
 
 def test_an_average_has_answered_already():
     problem = Quadratic(CENTER, jnp.zeros(()))
     before = stepped(problem, optimizers.averaged(optimizers.adam(0.1)), 2)
-    assert settle(problem, before) is before
+    assert conclude(problem, before) is before

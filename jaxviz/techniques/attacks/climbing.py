@@ -17,7 +17,7 @@ from jaxviz.networks import Network
 from jaxviz.norms import NORMS
 from jaxviz.optimizers import Optimizer, smoothed
 from jaxviz.problem import Problem
-from jaxviz.stepping import TRACE, advance, init, settle
+from jaxviz.stepping import TRACE, advance, init, conclude
 from jaxviz.techniques.attacks.judging import UntilFooled, success
 from jaxviz.techniques.classes import adversarial
 from jaxviz.techniques.sampling import at_once
@@ -133,7 +133,7 @@ def climbed(
     def run(point: Image, seed: Key, stop: Array) -> tuple[Image, Array, Array]:
         state = init(problem, point, optimizer, seed)
         if not ends:
-            state = settle(problem, advance(problem, state, steps))
+            state = conclude(problem, advance(problem, state, steps))
             return state.best, _loss(problem, state), state.evaluations
 
         def goes_on(state: Any) -> Array:
@@ -141,7 +141,7 @@ def climbed(
 
         state = jax.lax.while_loop(goes_on, lambda state: advance(problem, state, 1), state)
         state = jax.lax.cond(
-            stop | state.done, lambda state: state, lambda state: settle(problem, state), state
+            stop | state.done, lambda state: state, lambda state: conclude(problem, state), state
         )
         return state.best, state.best_loss, state.evaluations
 
