@@ -8,7 +8,7 @@ from test_optimization import Quadratic
 
 from jaxviz import optimizers
 from jaxviz._typing import symbol
-from jaxviz.stepping import advance, init, conclude
+from jaxviz.stepping import advance, conclude, init
 
 CENTER = jnp.array([3.0, -1.0, 2.0])
 

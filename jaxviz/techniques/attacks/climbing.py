@@ -17,7 +17,7 @@ from jaxviz.networks import Network
 from jaxviz.norms import NORMS
 from jaxviz.optimizers import Optimizer, smoothed
 from jaxviz.problem import Problem
-from jaxviz.stepping import TRACE, advance, init, conclude
+from jaxviz.stepping import TRACE, advance, conclude, init
 from jaxviz.techniques.attacks.judging import UntilFooled, success
 from jaxviz.techniques.classes import adversarial
 from jaxviz.techniques.sampling import at_once
