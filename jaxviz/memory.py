@@ -11,10 +11,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxviz import sharding
 from jaxviz.batching import bytes_of, device_memory
 from jaxviz.optimization import programs
 from jaxviz.optimizers import lbfgs
+from jaxviz.placing import layout
 from jaxviz.stepping import Minimizable
 
 
@@ -36,15 +36,17 @@ def memory_needed(
       ValueError: If the problem and the start of a batch differ in their number of images.
     """
     key = jax.random.key(0)
-    where = None
-    if batch_axes is not None and mesh is not None:
-        problem, z, key = sharding.spread((batch_axes, 0, None), (problem, z, key), mesh)
-        where = sharding.placement(0, mesh)
-    start, run = programs(batch_axes, False, mesh)
+    place = layout(problem, z, key, batch_axes, mesh)
+    if place.mesh is not None:  # what is placed has numbers; without a mesh shapes will do
+        problem, z, key = place.spread(problem, z, key)
+    start, run = programs(place.problem_axes, False, place.mesh)
     state = jax.eval_shape(start, problem, z, lbfgs() if optimizer is None else optimizer, key)
     state = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where, weak_type=leaf.weak_type),
+        lambda leaf, where: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=where, weak_type=leaf.weak_type
+        ),
         state,
+        place.of_state(state),
     )
     used = run.lower(problem, state, np.int32(0)).compile().memory_analysis()
     if used is None:
@@ -83,6 +85,7 @@ def plan(
     optimizer: Callable[[Any], Any],
     memory: str | int | float | None = None,
     windows: Sequence[int | None] = WINDOWS,
+    mesh: Mesh | None = None,
 ) -> Plan:
     """Returns the largest window with which a run fits a budget.
 
@@ -95,6 +98,7 @@ def plan(
       memory: Bytes, or text such as "4GB": of the process on a CPU, of the device elsewhere. None for what
         the device has, less a fifth.
       windows: What may be tried, from large to small.
+      mesh: Devices that share the picture's rows; it is seen whole then, and the memory is that of each.
 
     Raises:
       ValueError: If even the smallest window needs more; the message says how much.
@@ -102,19 +106,22 @@ def plan(
     device = jax.devices()[0]
     budget = int(DEVICE_SHARE * device_memory(device)) if memory is None else bytes_of(memory)
     predicted, sides = None, None
-    for window in windows:
+    for window in windows if mesh is None else (None,):
         if window is not None and sides is not None and window >= max(sides):
             continue  # it would be the whole image once more
         problem, z = jax.eval_shape(lambda window=window: pose(window))
         sides = z.shape[:2]
-        needed = memory_needed(problem, z, optimizer=optimizer(z))
+        needed = memory_needed(problem, z, optimizer=optimizer(z), mesh=mesh)
         if needed is None:
             return Plan(window, None, budget)
-        predicted = int(PROCESS * (needed + resident())) if device.platform == "cpu" else needed
+        predicted = needed
+        if device.platform == "cpu":  # whose devices are one process
+            predicted = int(PROCESS * (needed * (1 if mesh is None else mesh.size) + resident()))
         if predicted <= budget:
             return Plan(window, predicted, budget)
     raise ValueError(
         f"memory is {budget:,} bytes; the least that would do for this picture and optimizer is {predicted:,} bytes"
+        + (f" on each of {mesh.size} devices" if mesh is not None and device.platform != "cpu" else "")
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array
 
-from jaxviz import sharding
+from jaxviz import placing, sharding
 from jaxviz.optimizers import Optimizer, lbfgs
 from jaxviz.solution import Interrupted, Solution
 from jaxviz.stepping import TRACE, Minimizable, State, advance, init
@@ -53,7 +53,8 @@ def minimize(
       optimizer: From `optimizers`; None stands for `lbfgs()`.
       batch_axes: For a batch, a tree like `problem` with 0 for each stacked leaf and None for each shared one,
         as `problem.stack` returns it.
-      mesh: From `jaxviz.mesh`, to split a batch of any length over several devices; None for one device.
+      mesh: From `jaxviz.mesh`, to split a batch of any length over several devices, or the rows of pictures; None
+        for one device.
       on_chunk: Called about twice a second with the solution so far.
       state: Where to go on instead of at the start, and the losses until there, as `on_state` had them. Its
         optimizer and key are used; `z` only says the shapes. `steps` counts from the very beginning.
@@ -66,9 +67,9 @@ def minimize(
       The solution. With 0 steps it is the start.
 
     Raises:
-      ValueError: If `steps` is negative, `every` is below 1, the optimizer is none of ours, there is a mesh and
-        no batch, the problem, start and keys of a batch differ in their number of images, or `state` is of
-        other shapes.
+      ValueError: If `steps` is negative, `every` is below 1, the optimizer is none of ours, there is a mesh without
+        rows and no batch, a picture has fewer rows than devices that share them, the problem, start and keys of a
+        batch differ in their number of images, or `state` is of other shapes.
       Interrupted: On Ctrl-C in the main thread, with the best so far.
     """
     if steps < 0:
@@ -77,46 +78,38 @@ def minimize(
         raise ValueError(f"every is {every}; expected at least 1")
     optimizer, key = settled(optimizer, key)
     started = time.perf_counter()
-    kept: Any = ...
-    none = np.zeros(0, np.float32)
-    if batch_axes is not None:
-        axes = (batch_axes, 0, 0 if key.ndim else None)
-        count = sharding.image_count(axes, (problem, z, key))
-        kept, none = slice(count), np.zeros((count, 0), np.float32)
-        if mesh is not None:
-            problem, z, key = sharding.spread(axes, (problem, z, key), mesh)
-    elif mesh is not None:
-        raise ValueError(
-            "mesh is given without batch_axes; one problem runs on one device, `stack` makes a batch"
-        )
-    start, run = programs(batch_axes, key.ndim > 0, mesh)
+    place = placing.layout(problem, z, key, batch_axes, mesh)
+    shape = jax.tree.map(jnp.shape, z)
+    problem, z, key = place.spread(problem, z, key)
+    start, run = programs(place.problem_axes, key.ndim > 0, place.mesh)
     if state is None:
+        none = np.zeros((0,) if place.count is None else (place.count, 0), np.float32)
         losses, now = [none], start(problem, z, optimizer, key)
     else:
-        losses, now = [np.asarray(state[1])], _continued(state[0], z, kept, mesh)
+        losses, now = [np.asarray(state[1])], place.spread_state(_checked(state[0], shape))
     now = jax.block_until_ready(run(problem, now, np.int32(0)))
     compiled = time.perf_counter()
     made, n, seconds, reported = losses[0].shape[-1], 1, 0.0, -1
-    done = np.asarray(now.done)[kept].all()
+    done = place.of_each(now.done).all()
     with _interrupt_flag() as interrupted:
         while made < steps and not done and not interrupted.is_set():
             n = min(n, steps - made, steps if every is None else every - made % every)
             began = time.perf_counter()
             now = run(problem, now, np.int32(n))
-            losses.append(np.asarray(now.losses)[kept][..., :n])
+            losses.append(place.of_each(now.losses)[..., :n])
             seconds += time.perf_counter() - began
             made += n
-            done = np.asarray(now.done)[kept].all()
+            done = place.of_each(now.done).all()
             if on_chunk is not None:
-                on_chunk(_solution(now, losses, compiled - started, seconds, kept))
+                on_chunk(_solution(now, losses, compiled - started, seconds, place))
             pace = (time.perf_counter() - began) / n
             if on_state is not None and every is not None and made % every == 0:
-                on_state(_without_filling(now, kept, mesh), np.concatenate(losses, -1))
+                on_state(place.without_filling(now), np.concatenate(losses, -1))
                 reported = made
             n = int(np.clip(CHUNK_SECONDS / pace, 1, min(TRACE, 8 * n)))
         if on_state is not None and reported != made:
-            on_state(_without_filling(now, kept, mesh), np.concatenate(losses, -1))
-    solution = _solution(now, losses, compiled - started, seconds, kept)
+            on_state(place.without_filling(now), np.concatenate(losses, -1))
+    solution = _solution(now, losses, compiled - started, seconds, place)
     if interrupted.is_set():
         raise Interrupted(solution)
     return solution
@@ -150,29 +143,19 @@ def state_shapes(
     return jax.eval_shape(begin, problem, z, optimizer, key)
 
 
-def _continued(state: State, z: Any, kept: Any, mesh: Mesh | None) -> State:
-    shapes = [
-        jax.tree.map(lambda leaf: jnp.shape(leaf)[1:] if mesh else jnp.shape(leaf), z) for z in (state.z, z)
-    ]
-    if shapes[0] != shapes[1]:
-        raise ValueError(f"state has unknowns of shape {shapes[0]}; expected those of z, {shapes[1]}")
-    # The loop takes its argument's memory, and the caller may want to go on from there again.
-    state = jax.tree.map(jnp.copy, state)
-    return state if mesh is None else sharding.spread(0, state, mesh)
-
-
-def _without_filling(state: State, kept: Any, mesh: Mesh | None) -> State:
-    if mesh is None:
-        return state
-    return jax.tree.map(lambda leaf: sharding.rows(leaf, 0, kept.stop, kept.stop), state)
+def _checked(state: State, shape: Any) -> State:
+    found = jax.tree.map(jnp.shape, state.z)
+    if found != shape:
+        raise ValueError(f"state has unknowns of shape {found}; expected those of z, {shape}")
+    return state
 
 
 def _solution(
-    state: State, losses: Sequence[np.ndarray], compiling: float, running: float, kept: Any
+    state: State, losses: Sequence[np.ndarray], compiling: float, running: float, place: placing.Layout
 ) -> Solution:
-    best = jax.tree.map(lambda leaf: _own(leaf, kept), state.best)
-    evaluations = np.asarray(state.evaluations)[kept]
-    evaluated = np.isfinite(np.asarray(state.best_loss)[kept]) | (evaluations == 0)
+    best = jax.tree.map(place.own, state.best)
+    evaluations = place.of_each(state.evaluations)
+    evaluated = np.isfinite(place.of_each(state.best_loss)) | (evaluations == 0)
     finite = evaluated
     for leaf in map(np.asarray, jax.tree.leaves(best)):
         finite = finite & np.isfinite(leaf).reshape(*evaluated.shape, -1).all(-1)
@@ -181,18 +164,11 @@ def _solution(
         np.concatenate(losses, -1)[..., : int(evaluations.max(initial=0))],
         np.asarray(finite),
         evaluations,
-        np.asarray(state.told["rejections"])[kept],
-        np.asarray(state.told["restarts"])[kept],
+        place.of_each(state.told["rejections"]),
+        place.of_each(state.told["restarts"]),
         compiling,
         running,
     )
-
-
-def _own(leaf: Array, kept: Any) -> Array:
-    """Returns a copy without the images that only fill up a mesh; donating the state takes the original."""
-    if len(leaf.devices()) > 1:
-        return jax.device_put(np.asarray(leaf)[kept])
-    return jnp.array(leaf, copy=True)
 
 
 def programs(batch_axes: Any, own_keys: bool, mesh: Mesh | None) -> tuple[Any, Any]:
@@ -206,17 +182,21 @@ def _compiled(
     leaves: tuple[int | None, ...], structure: Any, own_keys: bool, mesh: Mesh | None
 ) -> tuple[Any, Any]:
     axes = jax.tree.unflatten(structure, leaves)
-    begin, run = init, advance
+    begin, run, rows = init, advance, sharding.has_rows(mesh)
     if axes is not None:
         of_start, of_run = (axes, 0, None, 0 if own_keys else None), (axes, 0, None)
-        begin = sharding.split(jax.vmap(init, in_axes=of_start), mesh, of_start)
-        run = sharding.split(jax.vmap(advance, in_axes=of_run), mesh, of_run)
+        begin, run = jax.vmap(init, in_axes=of_start), jax.vmap(advance, in_axes=of_run)
+        if not rows:
+            begin, run = sharding.split(begin, mesh, of_start), sharding.split(run, mesh, of_run)
 
     def start(*arguments):
         # An output that is an input shares its buffer, and donating that would take the caller's array away.
-        return jax.tree.map(jnp.copy, begin(*arguments))
+        return placing.held(jax.tree.map(jnp.copy, begin(*arguments)), mesh)
 
-    return jax.jit(start), jax.jit(run, donate_argnums=1)
+    def onward(*arguments):
+        return placing.held(run(*arguments), mesh)
+
+    return jax.jit(start), jax.jit(onward if rows else run, donate_argnums=1)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
-"""Several devices: a batch is split over them, a network is copied to each.
+"""Several devices: a batch is split over them, or the rows of each picture too; a network is copied to each.
 
-Every device runs the program of its own images and none waits for another, so there is no communication to
-get wrong or to pay for. Axes are those of `jax.vmap`: 0 for what differs from image to image, None for what
-all share.
+Of a batch every device runs the program of its own images and none waits for another, so there is no communication
+to get wrong or to pay for; how rows are shared, `placing` tells. Axes are those of `jax.vmap`: 0 for what differs
+from image to image, None for what all share.
 """
 
 from collections.abc import Callable
@@ -13,17 +13,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxviz._checks import whole
+
 AXIS = "batch"
+ROWS = "rows"
 
 
-def mesh(devices: int | str = "all") -> Mesh:
-    """Returns a mesh of one axis, "batch", for `minimize(..., mesh=)` and `batched(..., mesh=)`.
+def mesh(devices: int | str = "all", *, rows: int = 1) -> Mesh:
+    """Returns a mesh for `minimize(..., mesh=)` and `batched(..., mesh=)`.
+
+    Its axis "batch" shares pictures among devices. With `rows` above 1, the rows of each picture are shared among
+    so many of them, by the axis "rows": one picture that is too large for a device, or a batch of such.
 
     Args:
       devices: How many to take, at least 1; "all" for all that there are.
+      rows: Devices that share the rows of one picture, a divisor of the number of devices.
 
     Raises:
-      ValueError: If there are fewer.
+      ValueError: If there are fewer, or `rows` is no divisor.
 
     Example:
       >>> dict(jaxviz.mesh(1).shape)
@@ -41,7 +48,16 @@ def mesh(devices: int | str = "all") -> Mesh:
             f"devices is {count}, but there {'is' if len(there) == 1 else 'are'} {len(there)} of kind "
             f"{kind}{remedy if kind == 'cpu' else ''}"
         )
-    return Mesh(np.asarray(there[:count]), (AXIS,))
+    if whole(rows, "rows") == 1:
+        return Mesh(np.asarray(there[:count]), (AXIS,))
+    if count % rows:
+        raise ValueError(f"rows is {rows}; expected a divisor of the number of devices, {count}")
+    return Mesh(np.asarray(there[:count]).reshape(-1, rows), (AXIS, ROWS))
+
+
+def has_rows(mesh: Mesh | None) -> bool:
+    """Returns whether a mesh shares the rows of pictures among devices."""
+    return mesh is not None and ROWS in mesh.axis_names
 
 
 def flat_axes(axes: Any, tree: Any) -> list[int | None]:
@@ -121,9 +137,13 @@ def place(axes: Any, tree: Any, mesh: Mesh) -> Any:
 
 def spread(axes: Any, tree: Any, mesh: Mesh) -> Any:
     """Returns `tree` on the devices of a mesh, the last image repeated until each device has equally many."""
-    n = image_count(axes, tree)
-    filled = -(-n // mesh.size) * mesh.size
-    return place(axes, map_stacked(lambda leaf: rows(leaf, 0, n, filled), axes, tree), mesh)
+    return place(axes, filled(axes, tree, mesh), mesh)
+
+
+def filled(axes: Any, tree: Any, mesh: Mesh) -> Any:
+    """Returns `tree` with the last image repeated until the devices' shares are equal."""
+    n, shares = image_count(axes, tree), mesh.shape[AXIS]
+    return map_stacked(lambda leaf: rows(leaf, 0, n, -(-n // shares) * shares), axes, tree)
 
 
 def placement(axis: int | None, mesh: Mesh) -> NamedSharding:
@@ -138,9 +158,16 @@ def split(function: Callable, mesh: Mesh | None, in_axes: Any) -> Callable:
       function: Of stacked and shared arguments, such as `jax.vmap` returns; all results are stacked.
       mesh: From `mesh`; None returns `function` as it is.
       in_axes: One tree of axes for each argument, or 0 for all.
+
+    Raises:
+      ValueError: If the mesh shares rows.
     """
     if mesh is None:
         return function
+    if has_rows(mesh):
+        raise ValueError(
+            "the mesh shares the rows of pictures, which `minimize` alone does; take one without"
+        )
     specs = jax.tree.map(_spec, in_axes, is_leaf=lambda axis: axis is None)
     # The check of which values vary asks the loops inside for annotations that they do not have.
     return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=_spec(0), check_vma=False)

@@ -18,7 +18,7 @@ SYMBOLS = {
     "preconditioners",
 }
 BASE = {"_typing", "_checks", "norms"}
-SOLVING = {"memory", "optimization", "stepping", "problem", "snapshots", "solution", "tiling"}
+SOLVING = {"memory", "optimization", "placing", "stepping", "problem", "snapshots", "solution", "tiling"}
 ALLOWED = {
     **{symbol: BASE | {symbol} for symbol in SYMBOLS},
     "_typing": set(),
@@ -35,8 +35,9 @@ ALLOWED = {
     "batching": BASE | {"sharding", "threads"},
     "solution": set(),
     "stepping": BASE | {"optimizers"},
-    "optimization": BASE | {"optimizers", "sharding", "solution", "stepping"},
-    "memory": BASE | {"batching", "optimizers", "optimization", "sharding", "stepping"},
+    "placing": BASE | {"sharding", "stepping"},
+    "optimization": BASE | {"optimizers", "placing", "sharding", "solution", "stepping"},
+    "memory": BASE | {"batching", "optimizers", "optimization", "placing", "stepping"},
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
     "tiling": BASE | {"networks", "objectives", "problem"},

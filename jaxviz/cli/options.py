@@ -203,6 +203,13 @@ SOLVING = [
         Annotated[Path | None, option("--plot", OUTPUT, "Where to draw the curve of the loss.")],
         None,
     ),
+    parameter(
+        "rows",
+        Annotated[
+            int, option("--rows", MACHINE, "Devices that share the rows of one picture, each a part.", min=1)
+        ],
+        1,
+    ),
     *KEEPING,
 ]
 """Of a technique that minimizes, what may take the place of its preset's values, and what is kept on the way."""

@@ -64,7 +64,7 @@ def grid(
     left_labels = [_lines(text, font, 9 * size) for text in written(row_labels)]
     top_labels = [_lines(text, font, width) for text in written(column_labels)]
     left = margin + (line + gap if rows else 0)
-    left += max(_width(text, font) for lines in left_labels for text in lines) + 2 * gap
+    left += max((_width(text, font) for lines in left_labels for text in lines), default=0) + 2 * gap
     body = tiles.shape[1] * (width + gap) - gap
     title_lines = _lines(title, large, left + body - margin)
     name_lines = _lines(columns, font, body)

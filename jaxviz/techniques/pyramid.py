@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxviz import images, snapshots
 from jaxviz._typing import Array
@@ -75,6 +76,7 @@ def solve_pyramid(
     snapshot: str | Path | None = None,
     every: int = 100,
     resume: bool = False,
+    mesh: Mesh | None = None,
 ) -> PyramidSolution:
     r"""Returns the solution at the last of several sizes, each of which starts from the one before.
 
@@ -97,6 +99,7 @@ def solve_pyramid(
       snapshot: File to keep the state in, as `snapshots.minimize` does; None for none.
       every: Evaluations between two snapshots; one more is written at the end of each scale.
       resume: Whether to go on from the snapshot where it exists, at its scale.
+      mesh: Devices that share the rows of each scale, `jaxviz.mesh(n, rows=n)`; None for one device.
 
     Returns:
       The solution. It ends with a scale whose result is not finite.
@@ -163,6 +166,7 @@ def solve_pyramid(
                 on_chunk=_reporting(on_chunk, before, z),
                 on_state=keeper,
                 every=None if snapshot is None else every,
+                mesh=mesh,
             )
         except Interrupted as interruption:
             raise Interrupted(_joined(before, interruption.solution, z)) from None

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
-from jaxviz import snapshots
+from jaxviz import placing, sharding, snapshots
 from jaxviz._checks import random_key
 from jaxviz.memory import Plan, memory_needed, plan
 from jaxviz.networks import Network
@@ -72,6 +73,7 @@ def planned(
     memory: str | int | float | Plan | None = None,
     preset: str = "default",
     optimizer: Optimizer | None = None,
+    mesh: Mesh | None = None,
     **options: Any,
 ) -> Plan | None:
     """Returns how large a part of a picture is seen at a time so that a run fits the memory, and what it takes.
@@ -87,6 +89,7 @@ def planned(
       memory: As for `jaxviz.memory.plan`; or a plan, which is taken as it is.
       preset: The method's.
       optimizer: None for the preset's.
+      mesh: Devices that share the picture's rows; None for one.
       options: Of the problem.
 
     Raises:
@@ -109,7 +112,18 @@ def planned(
         lambda window: pose(network, *inputs, preset=preset, **{**options, "window": window}),
         lambda z: schedule(z, preset=preset, optimizer=optimizer)[1],
         memory,
+        mesh=mesh,
     )
+
+
+def over_rows(network: Network, picture: Any, mesh: Mesh | None) -> tuple[Network, Any]:
+    """Returns the network on all devices of a mesh, and a picture's rows shared among them; None changes nothing.
+
+    What is made of both then is spread over the devices too, such as the features that are to be matched.
+    """
+    if mesh is None:
+        return network, picture
+    return sharding.place(None, network, mesh), placing.by_rows(picture, mesh)
 
 
 def at_once() -> int:

@@ -86,3 +86,8 @@ def test_wrong_labels_are_refused():
         grids.grid(PICTURES, ROWS, [*COLUMNS, "more"])
     with pytest.raises(ValueError, match=r"\[0, 4, 8, 8, 3\]; expected at least one picture"):
         grids.grid(np.zeros((0, 4, 8, 8, 3), np.float32), [], COLUMNS)
+
+
+def test_a_grid_over_one_option_has_no_labels_on_the_left():
+    sheet = grids.grid(np.zeros((1, 3, 32, 32, 3), np.float32), [""], [1, 2, 4], columns="weight")
+    assert sheet.shape[1] > sheet.shape[0]

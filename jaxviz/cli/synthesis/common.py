@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 import jaxviz
 from jaxviz import images
@@ -69,6 +70,14 @@ def values_of(session: Session, network: jaxviz.Network) -> dict[str, Any]:
     return values
 
 
+def mesh_of(session: Session, devices: str = "1") -> Mesh | None:
+    """Returns the devices that share the rows of a picture, by --rows, and of `devices` problems; None for one."""
+    rows = session.given["rows"]
+    if rows == 1 and devices == "1":
+        return None
+    return jaxviz.mesh(rows if devices == "1" else devices, rows=rows)
+
+
 def minimized(
     session: Session,
     network: jaxviz.Network,
@@ -98,6 +107,8 @@ def minimized(
     texts = {name: given[name] for name in beside if given.get(name) not in (None, "")}
     session.record["preset"] = preset_record(chosen, {**values, **texts})
     values |= {name: value for name, value in more.items() if value is not None}
+    if (mesh := mesh_of(session)) is not None:
+        values["mesh"] = mesh
     if "seed" not in values:
         values["key"] = jax.random.key(given["seed"])
     steps = preset.steps if given["steps"] is None else given["steps"]

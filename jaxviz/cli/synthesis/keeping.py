@@ -10,7 +10,7 @@ import numpy as np
 from jaxviz import images
 from jaxviz.checkpoints import perceptual_weights
 from jaxviz.cli.session import Session, optimizer_named
-from jaxviz.cli.synthesis.common import choice, minimized, values_of
+from jaxviz.cli.synthesis.common import choice, mesh_of, minimized, values_of
 from jaxviz.drawing import films, plots
 from jaxviz.drawing.page import Section, write_page
 from jaxviz.memory import peak
@@ -96,6 +96,7 @@ def solved(
             shape=shape,
             memory=given["memory"],
             optimizer=optimizer_named(given["optimizer"]),
+            mesh=mesh_of(session),
             **posed,
         )
     if made is not None:

@@ -7,7 +7,7 @@ import rich.progress
 
 from jaxviz.cli.methods import Choice
 from jaxviz.cli.session import Session, optimizer_named
-from jaxviz.cli.synthesis.common import choice
+from jaxviz.cli.synthesis.common import choice, mesh_of
 from jaxviz.drawing.grids import grid as drawn
 from jaxviz.networks import Network
 from jaxviz.techniques import grids
@@ -63,6 +63,7 @@ def drawn_grid(
             [inputs],
             axes,
             seeds=[session.given["seed"]],
+            mesh=mesh_of(session, session.given["devices"]),
             on_part=lambda made, total: bar.update(shown, completed=made),
             preset=session.given["preset"],
             steps=steps,

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxviz._typing import Image
 from jaxviz.memory import Plan
@@ -15,7 +16,7 @@ from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer
 from jaxviz.techniques.inversion.posing import Layers, inverted_layers, problem, start
 from jaxviz.techniques.inversion.presets import PRESETS
-from jaxviz.techniques.solving import planned, schedule_of, solve
+from jaxviz.techniques.solving import over_rows, planned, schedule_of, solve
 
 STRIP = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 """The last features of each of VGG-16's five stages."""
@@ -35,6 +36,7 @@ def invert(
     snapshot: str | Path | None = None,
     snapshot_every: int = 100,
     resume: bool = False,
+    mesh: Mesh | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
 ) -> Solution:
@@ -53,6 +55,7 @@ def invert(
       snapshot: File to keep the run's state in, to go on from after a kill; None for none.
       snapshot_every: Evaluations between two snapshots, at least 1.
       resume: Whether to go on from the snapshot where it exists.
+      mesh: Devices that share the rows of the picture, `jaxviz.mesh(n, rows=n)`; None for one device.
       on_chunk: As for `minimize`.
       options: As for `problem`.
 
@@ -70,12 +73,20 @@ def invert(
     if window is None:
         shape = np.shape(image)[:2]
         made = planned(
-            problem, schedule, network, image, shape=shape, memory=memory, optimizer=optimizer, **given
+            problem,
+            schedule,
+            network,
+            image,
+            shape=shape,
+            memory=memory,
+            optimizer=optimizer,
+            mesh=mesh,
+            **given,
         )
         window = None if made is None else made.window
-    posed, start = problem(network, image, window=window, **given)
+    posed, start = problem(*over_rows(network, image, mesh), window=window, **given)
     evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
-    kept: dict[str, Any] = {"snapshot": snapshot, "every": snapshot_every, "resume": resume}
+    kept: dict[str, Any] = {"snapshot": snapshot, "every": snapshot_every, "resume": resume, "mesh": mesh}
     return solve(posed, start, steps=evaluations, optimizer=chosen, on_chunk=on_chunk, **kept)
 
 
@@ -89,6 +100,7 @@ def restarts(
     preset: str = "default",
     steps: int | None = None,
     optimizer: Optimizer | None = None,
+    mesh: Mesh | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
 ) -> Solution:
@@ -105,6 +117,7 @@ def restarts(
       preset: "default" or "paper".
       steps: Evaluations of each; None for the preset's 200 or 400.
       optimizer: None for the preset's.
+      mesh: Devices to share the starts among, or the rows of each, from `jaxviz.mesh`.
       on_chunk: As for `minimize`.
       options: As for `problem`, all but `key`.
 
@@ -132,7 +145,15 @@ def restarts(
     starts = jnp.stack([start(one.shape, key, preset) for key in keys])
     evaluations, chosen = schedule(one, preset=preset, steps=steps, optimizer=optimizer)
     shared = jax.tree.map(lambda _: None, posed)
-    return minimize(posed, starts, steps=evaluations, optimizer=chosen, batch_axes=shared, on_chunk=on_chunk)
+    return minimize(
+        posed,
+        starts,
+        steps=evaluations,
+        optimizer=chosen,
+        batch_axes=shared,
+        mesh=mesh,
+        on_chunk=on_chunk,
+    )
 
 
 def strip(

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from jaxviz import colors
 from jaxviz._checks import image as checked_image
@@ -17,7 +18,7 @@ from jaxviz.networks import Network
 from jaxviz.optimization import Solution
 from jaxviz.optimizers import Optimizer
 from jaxviz.techniques.pyramid import scaled, sizes_by_sqrt2, solve_pyramid
-from jaxviz.techniques.solving import planned, schedule_of, solve
+from jaxviz.techniques.solving import over_rows, planned, schedule_of, solve
 from jaxviz.techniques.style.posing import problem
 from jaxviz.techniques.style.presets import PRESETS
 
@@ -41,6 +42,7 @@ def transfer(
     snapshot_every: int = 100,
     resume: bool = False,
     key: Key | None = None,
+    mesh: Mesh | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
 ) -> Solution:
@@ -66,6 +68,7 @@ def transfer(
       snapshot_every: Evaluations between two snapshots, at least 1.
       resume: Whether to go on from the snapshot where it exists.
       key: Seeds the noise; None stands for `jax.random.key(0)`.
+      mesh: Devices that share the rows of the picture, `jaxviz.mesh(n, rows=n)`; None for one device.
       on_chunk: As for `minimize`.
       options: As for `problem`.
 
@@ -107,13 +110,14 @@ def transfer(
             shape=content.shape[:2],
             memory=memory,
             optimizer=optimizer,
+            mesh=mesh,
             **given,
         )
         window = None if made is None else made.window
     given["window"] = window
-    kept: dict[str, Any] = {"every": snapshot_every, "resume": resume}
+    kept: dict[str, Any] = {"every": snapshot_every, "resume": resume, "mesh": mesh}
     if smallest is None:
-        posed, start = problem(network, content, seen, **given)
+        posed, start = problem(*over_rows(network, content, mesh), seen, **given)
         evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
         shared: dict[str, Any] = {"steps": evaluations, "optimizer": chosen, "key": key, "on_chunk": on_chunk}
         solution = solve(posed, start, snapshot=snapshot, **kept, **shared)

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from jaxviz._checks import shares as checked_shares
 from jaxviz._typing import AnyImage, Array, Number
@@ -42,6 +43,7 @@ def synthesize(
     snapshot: str | Path | None = None,
     snapshot_every: int = 100,
     resume: bool = False,
+    mesh: Mesh | None = None,
     on_chunk: Callable[[Solution], None] | None = None,
     **options: Any,
 ) -> Solution:
@@ -63,6 +65,7 @@ def synthesize(
       snapshot: File to keep the run's state in, to go on from after a kill; None for none.
       snapshot_every: Evaluations between two snapshots, at least 1.
       resume: Whether to go on from the snapshot where it exists.
+      mesh: Devices that share the rows of the picture, `jaxviz.mesh(n, rows=n)`; None for one device.
       on_chunk: As for `minimize`.
       options: As for `problem`.
 
@@ -84,12 +87,20 @@ def synthesize(
     # A tileable texture is seen whole; whether that fits is asked where a memory is named.
     if window is None and not (options.get("tileable") and memory is None):
         made = planned(
-            problem, schedule, network, exemplar, shape=sides, memory=memory, optimizer=optimizer, **given
+            problem,
+            schedule,
+            network,
+            exemplar,
+            shape=sides,
+            memory=memory,
+            optimizer=optimizer,
+            mesh=mesh,
+            **given,
         )
         window = None if made is None else made.window
     given["window"] = window
     shares = options.get("shares")
-    kept: dict[str, Any] = {"snapshot": snapshot, "every": snapshot_every, "resume": resume}
+    kept: dict[str, Any] = {"snapshot": snapshot, "every": snapshot_every, "resume": resume, "mesh": mesh}
     try:
         if pyramid is None:
             posed, start = problem(network, exemplar, **given)
