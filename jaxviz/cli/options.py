@@ -47,6 +47,9 @@ Square = Annotated[
     int,
     option("--size", HOW, "N×N pixels: of another picture the centre is cut out, as for training.", min=1),
 ]
+Devices = Annotated[
+    str, option("--devices", MACHINE, "Many pictures, or a grid: how many devices share them, or all.")
+]
 Longer = Annotated[int, option("--size", HOW, "Longer side of the result in pixels, aspect kept.", min=1)]
 
 COMMON = [
@@ -153,11 +156,7 @@ MANY = [
         ],
         None,
     ),
-    parameter(
-        "devices",
-        Annotated[str, option("--devices", MACHINE, "Many pictures: how many devices share them, or all.")],
-        "1",
-    ),
+    parameter("devices", Devices, "1"),
     parameter(
         "workers",
         Annotated[

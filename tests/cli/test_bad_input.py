@@ -127,7 +127,6 @@ def test_bad_pictures(command, files, arguments, words):
         ("texture cat.png cat.png --shares 0.7;0.3", ("--shares is '0.7;0.3'", "0.7,0.3")),
         ("texture cat.png --strip --plot a.png", ("--plot is for one run", "--strip")),
         ("invert cat.png --rows 0", ("--rows", "1")),
-        ("invert cat.png --rows 4096", ("devices is 4096", "there")),
         ("style cat.png cat.png --devices 2", ("--devices shares the pictures of a grid", "--rows")),
         ("invert cat.png --seeds 0", ("--seeds", "1")),
         ("invert cat.png --strip --seeds 2", ("--strip and --seeds are both given",)),
@@ -210,6 +209,7 @@ ALL_ZERO = ("all layer weights are zero", "give one above zero")
         ("attack cat.png --label persian", ("'persian'", "Persian cat")),
         ("attack cat.png --label crane", ("--label 'crane'", "several classes", "[134, 517]")),
         ("attack cat.png --target 1000", ("--target is 1000", "0 to 999")),
+        ("invert cat.png --layer relu1_1 --rows 4096", ("devices is 4096", "there")),
         (
             "style cat.png cat.png --network squeezenet1_1",
             ("has no relu4_2", "usual layers are VGG's", "fire2"),

@@ -9,7 +9,7 @@ import typer
 from jaxviz import images
 from jaxviz.cli import options
 from jaxviz.cli.command import command
-from jaxviz.cli.options import HOW, MACHINE, WHAT, option
+from jaxviz.cli.options import HOW, WHAT, option
 from jaxviz.cli.session import Session
 from jaxviz.cli.synthesis.common import choice, longer, preset_network
 from jaxviz.cli.synthesis.keeping import opened, solved
@@ -53,9 +53,7 @@ def style(
         list[str] | None,
         option("--grid", HOW, "One sheet over numbers, as content-weight=0.1,1,style-weight=1e-3,1e-2."),
     ] = None,
-    devices: Annotated[
-        str, option("--devices", MACHINE, "Of a grid: how many devices share its pictures, or all.")
-    ] = "1",
+    devices: options.Devices = "1",
     lpips: options.Lpips = None,
 ) -> None:
     """Draw the content of one picture in the style of others."""
