@@ -203,9 +203,12 @@ SOLVING = [
         None,
     ),
     parameter(
-        "rows",
+        "row_devices",
         Annotated[
-            int, option("--rows", MACHINE, "Devices that share the rows of one picture, each a part.", min=1)
+            int,
+            option(
+                "--row-devices", MACHINE, "Devices that share the rows of one picture, each a part.", min=1
+            ),
         ],
         1,
     ),

@@ -69,8 +69,8 @@ def run(session: Session, source: str, make: Callable[[], jobs.Task]) -> jobs.Re
     given = session.given
     out = given["out"] or Path(session.out.stem)
     pictures = jobs.open_source(source)
-    if given.get("rows", 1) != 1:
-        raise ValueError("--rows shares the rows of one picture; many pictures, --devices does")
+    if given.get("row_devices", 1) != 1:
+        raise ValueError("--row-devices shares the rows of one picture; many pictures, --devices does")
     mesh = None if given["devices"] == "1" else jaxviz.mesh(given["devices"])
     task = make()
     text = rich.progress.TextColumn

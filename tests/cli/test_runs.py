@@ -164,7 +164,7 @@ def test_a_picture_that_was_much_enlarged_is_told(command, tmp_path):
         ("saliency many --label tench1", 2, ("'tench1', which is no class",)),
         ("features many --layer fire99", 2, ("'fire99'", "nearest")),
         ("invert many --plot loss.png", 2, ("--plot is for one picture",)),
-        ("invert many --rows 2", 2, ("--rows shares the rows of one picture", "--devices")),
+        ("invert many --row-devices 2", 2, ("--row-devices shares the rows of one picture", "--devices")),
         ("invert many --preset papers", 2, ("'papers'", "nearest: paper")),
         ("classify empty", 1, ("empty has no picture",)),
         ("classify tfds:nothing", 1, ("tfds:nothing is not prepared in",)),

@@ -71,8 +71,8 @@ def values_of(session: Session, network: jaxviz.Network) -> dict[str, Any]:
 
 
 def mesh_of(session: Session, devices: str = "1") -> Mesh | None:
-    """Returns the devices that share the rows of a picture, by --rows, and of `devices` problems; None for one."""
-    rows = session.given["rows"]
+    """Returns the devices that share the rows of a picture, by --row-devices, and of `devices` problems; None for one."""
+    rows = session.given["row_devices"]
     if rows == 1 and devices == "1":
         return None
     return jaxviz.mesh(rows if devices == "1" else devices, rows=rows)

@@ -59,7 +59,9 @@ def style(
     """Draw the content of one picture in the style of others."""
     opened(session, "--grid" if grid else "")
     if devices != "1" and not grid:
-        raise ValueError("--devices shares the pictures of a grid; the rows of one picture, --rows does")
+        raise ValueError(
+            "--devices shares the pictures of a grid; the rows of one picture, --row-devices does"
+        )
     axes = grid_axes(grid or [], choice(session))
     pixels = longer(session, content, size)
     examples = _examples(session, styles, style_size or str(size))
