@@ -71,7 +71,7 @@ def values_of(session: Session, network: jaxviz.Network) -> dict[str, Any]:
 
 
 def mesh_of(session: Session, devices: str = "1") -> Mesh | None:
-    """Returns the devices that share the rows of a picture, by --row-devices, and of `devices` problems; None for one."""
+    """Returns the devices of `devices` problems, and of the rows of each by --row-devices; None for one."""
     rows = session.given["row_devices"]
     if rows == 1 and devices == "1":
         return None
