@@ -56,8 +56,23 @@ def memory_needed(
     return int(held + used.temp_size_in_bytes)
 
 
-WINDOWS = (None, 1024, 512, 256, 128)
-"""Pixels of an image that are seen at once, down and across: all, or a window of about as many."""
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """One way to see an image.
+
+    Attributes:
+      window: About how many pixels are seen at once, down and across; None for the whole image.
+      rematerialized: Whether features are computed again for the derivative, instead of kept.
+    """
+
+    window: int | None = None
+    rematerialized: bool = False
+
+
+WINDOWS = tuple(Form(window) for window in (1024, 512, 256, 128))
+FORMS = {"cpu": (Form(), *WINDOWS)}
+FORMS_ELSEWHERE = (Form(), Form(rematerialized=True), *WINDOWS)
+"""What may be tried, from fast to small. All give the same numbers, up to rounding, so none has fewer bits."""
 DEVICE_SHARE = 0.8
 PROCESS = 1.08
 """What a process takes over what it held and the program needs, for copies of pictures and the allocator: measured
@@ -69,58 +84,61 @@ class Plan:
     """How a run fits a budget.
 
     Attributes:
-      window: About how many pixels are seen at once, down and across; None for the whole image.
+      form: How the image is seen.
       predicted: Bytes that the run will have taken at most, what the process holds already included; None where the
         compiler tells none.
       budget: Bytes that it may take.
     """
 
-    window: int | None
+    form: Form
     predicted: int | None
     budget: int
 
 
 def plan(
-    pose: Callable[[int | None], tuple[Any, Any]],
+    pose: Callable[[Form], tuple[Any, Any]],
     optimizer: Callable[[Any], Any],
     memory: str | int | float | None = None,
-    windows: Sequence[int | None] = WINDOWS,
+    forms: Sequence[Form] | None = None,
     mesh: Mesh | None = None,
 ) -> Plan:
-    """Returns the largest window with which a run fits a budget.
+    """Returns the fastest form of a run that fits a budget.
 
-    The loop is compiled for each window that is tried, and its memory read off: the history of the optimizer is
+    The loop is compiled for each form that is tried, and its memory read off: the history of the optimizer is
     counted. Nothing is computed.
 
     Args:
-      pose: From a window to the problem and its start.
+      pose: From a form to the problem and its start.
       optimizer: From the start's shapes to the optimizer.
       memory: Bytes, or text such as "4GB": of the process on a CPU, of the device elsewhere. None for what
         the device has, less a fifth.
-      windows: What may be tried, from large to small.
+      forms: What may be tried, from fast to small; None for what the device has.
       mesh: Devices that share the picture's rows; it is seen whole then, and the memory is that of each.
 
     Raises:
-      ValueError: If even the smallest window needs more; the message says how much.
+      ValueError: If even the smallest form needs more; the message says how much.
     """
     device = jax.devices()[0]
     budget = int(DEVICE_SHARE * device_memory(device)) if memory is None else bytes_of(memory)
-    predicted, sides = None, None
-    for window in windows if mesh is None else (None,):
-        if window is not None and sides is not None and window >= max(sides):
+    predicted, least, sides = None, None, None
+    if forms is None:
+        forms = FORMS.get(device.platform, FORMS_ELSEWHERE)
+    for form in forms if mesh is None else [form for form in forms if form.window is None]:
+        if form.window is not None and sides is not None and form.window >= max(sides):
             continue  # it would be the whole image once more
-        problem, z = jax.eval_shape(lambda window=window: pose(window))
+        problem, z = jax.eval_shape(lambda form=form: pose(form))
         sides = z.shape[:2]
         needed = memory_needed(problem, z, optimizer=optimizer(z), mesh=mesh)
         if needed is None:
-            return Plan(window, None, budget)
+            return Plan(form, None, budget)
         predicted = needed
         if device.platform == "cpu":  # whose devices are one process
             predicted = int(PROCESS * (needed * (1 if mesh is None else mesh.size) + resident()))
         if predicted <= budget:
-            return Plan(window, predicted, budget)
+            return Plan(form, predicted, budget)
+        least = predicted if least is None else min(least, predicted)
     raise ValueError(
-        f"memory is {budget:,} bytes; the least that would do for this picture and optimizer is {predicted:,} bytes"
+        f"memory is {budget:,} bytes; the least that would do for this picture and optimizer is {least:,} bytes"
         + (f" on each of {mesh.size} devices" if mesh is not None and device.platform != "cpu" else "")
     )
 

@@ -30,7 +30,12 @@ def transfer(options) -> Work:
         memory=options["memory"],
     )
     work = Work(lambda: None, units=options["evaluations"])
-    work.facts = {"window": plan.window, "predicted_bytes": plan.predicted, "budget_bytes": plan.budget}
+    work.facts = {
+        "window": plan.form.window,
+        "rematerialized": plan.form.rematerialized,
+        "predicted_bytes": plan.predicted,
+        "budget_bytes": plan.budget,
+    }
 
     def call(steps=options["evaluations"]):
         jaxviz.style.transfer(network, content, [painting], steps=steps, memory=plan)

@@ -1,16 +1,31 @@
 """The Linen building blocks that the architectures share."""
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from jaxviz.networks.convolution import UNPADDED, Padding, Pair, conv2d
 from jaxviz.networks.pooling import average_pool, max_pool
 
-POOLINGS: dict[str, Callable[..., Array]] = {"max": max_pool, "average": average_pool}
+POOLED = "pooled"
+"""The name under which `jax.checkpoint` keeps what is pooled: at most a quarter of what it is pooled from."""
+
+
+def _named(pool: Callable[..., Array]) -> Callable[..., Array]:
+    @functools.wraps(pool)
+    def named(*arguments: Any, **options: Any) -> Array:
+        return checkpoint_name(pool(*arguments, **options), POOLED)
+
+    return named
+
+
+POOLINGS: dict[str, Callable[..., Array]] = {"max": _named(max_pool), "average": _named(average_pool)}
 
 PRECISIONS = {
     "float32": (jnp.float32, lax.Precision.HIGHEST),

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from jaxviz import placing, sharding, snapshots
 from jaxviz._checks import random_key
-from jaxviz.memory import Plan, memory_needed, plan
+from jaxviz.memory import Form, Plan, memory_needed, plan
 from jaxviz.networks import Network
 from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer
@@ -76,7 +76,7 @@ def planned(
     mesh: Mesh | None = None,
     **options: Any,
 ) -> Plan | None:
-    """Returns how large a part of a picture is seen at a time so that a run fits the memory, and what it takes.
+    """Returns how a picture is to be seen so that a run fits the memory, and what it takes.
 
     Where no memory is named, pictures of up to 1024² pixels are seen whole, without asking: None.
 
@@ -101,7 +101,7 @@ def planned(
       >>> found = solving.planned(
       ...     method.problem, method.schedule, jaxviz.load("vgg16"), picture,
       ...     shape=(16, 16), memory="64GB", weights={"relu1_1": 1})
-      >>> found.window is None, found.predicted < found.budget
+      >>> found.form.window is None, found.predicted < found.budget
       (True, True)
     """
     if isinstance(memory, Plan):
@@ -109,11 +109,22 @@ def planned(
     if memory is None and shape[0] * shape[1] <= LARGE:
         return None
     return plan(
-        lambda window: pose(network, *inputs, preset=preset, **{**options, "window": window}),
+        lambda form: pose(
+            _rematerialized(network, form), *inputs, preset=preset, **{**options, "window": form.window}
+        ),
         lambda z: schedule(z, preset=preset, optimizer=optimizer)[1],
         memory,
         mesh=mesh,
     )
+
+
+def seen_as(network: Network, plan: Plan | None, window: int | None) -> tuple[Network, int | None]:
+    """Returns the network and the window of a plan; without one those given."""
+    return (network, window) if plan is None else (_rematerialized(network, plan.form), plan.form.window)
+
+
+def _rematerialized(network: Network, form: Form) -> Network:
+    return dataclasses.replace(network, rematerialized=True) if form.rematerialized else network
 
 
 def over_rows(network: Network, picture: Any, mesh: Mesh | None) -> tuple[Network, Any]:

@@ -100,13 +100,16 @@ def solved(
             **posed,
         )
     if made is not None:
-        session.record["memory"] = dataclasses.asdict(made)
+        plan = dataclasses.asdict(made)
+        session.record["memory"] = {**plan.pop("form"), **plan}
         more["memory"] = made
-        posed["window"] = made.window
-        if made.window is not None:
+        posed["window"] = made.form.window
+        if made.form.window is not None:
             session.note(
-                f"the picture is seen through windows of about {made.window} pixels, to fit the memory"
+                f"the picture is seen through windows of about {made.form.window} pixels, to fit the memory"
             )
+        if made.form.rematerialized:
+            session.note("features are computed again for the derivative, to fit the memory")
     snapshot = session.out.with_suffix(".snapshot.npz") if given["snapshot_every"] else None
     if snapshot is not None:
         more |= {

@@ -16,7 +16,7 @@ from jaxviz.optimization import Solution, minimize
 from jaxviz.optimizers import Optimizer
 from jaxviz.techniques.inversion.posing import Layers, inverted_layers, problem, start
 from jaxviz.techniques.inversion.presets import PRESETS
-from jaxviz.techniques.solving import over_rows, planned, schedule_of, solve
+from jaxviz.techniques.solving import over_rows, planned, schedule_of, seen_as, solve
 
 STRIP = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 """The last features of each of VGG-16's five stages."""
@@ -83,7 +83,7 @@ def invert(
             mesh=mesh,
             **given,
         )
-        window = None if made is None else made.window
+        network, window = seen_as(network, made, None)
     posed, start = problem(*over_rows(network, image, mesh), window=window, **given)
     evaluations, chosen = schedule(start, preset=preset, steps=steps, optimizer=optimizer)
     kept: dict[str, Any] = {"snapshot": snapshot, "every": snapshot_every, "resume": resume, "mesh": mesh}

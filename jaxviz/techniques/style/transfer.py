@@ -18,7 +18,7 @@ from jaxviz.networks import Network
 from jaxviz.optimization import Solution
 from jaxviz.optimizers import Optimizer
 from jaxviz.techniques.pyramid import scaled, sizes_by_sqrt2, solve_pyramid
-from jaxviz.techniques.solving import over_rows, planned, schedule_of, solve
+from jaxviz.techniques.solving import over_rows, planned, schedule_of, seen_as, solve
 from jaxviz.techniques.style.posing import problem
 from jaxviz.techniques.style.presets import PRESETS
 
@@ -113,7 +113,7 @@ def transfer(
             mesh=mesh,
             **given,
         )
-        window = None if made is None else made.window
+        network, window = seen_as(network, made, None)
     given["window"] = window
     kept: dict[str, Any] = {"every": snapshot_every, "resume": resume, "mesh": mesh}
     if smallest is None:

@@ -17,7 +17,7 @@ from jaxviz.networks import Network
 from jaxviz.optimization import Interrupted, Solution
 from jaxviz.optimizers import Optimizer
 from jaxviz.techniques.pyramid import scaled, sizes_by_sqrt2, solve_pyramid
-from jaxviz.techniques.solving import planned, schedule_of, solve
+from jaxviz.techniques.solving import planned, schedule_of, seen_as, solve
 from jaxviz.techniques.texture.posing import (
     checked_exemplars,
     chosen_layers,
@@ -97,7 +97,7 @@ def synthesize(
             mesh=mesh,
             **given,
         )
-        window = None if made is None else made.window
+        network, window = seen_as(network, made, None)
     given["window"] = window
     shares = options.get("shares")
     kept: dict[str, Any] = {"snapshot": snapshot, "every": snapshot_every, "resume": resume, "mesh": mesh}
