@@ -109,10 +109,9 @@ def program(
     def solving() -> tuple[Any, ...]:
         return _started(method, network, inputs, options)
 
-    unit, function, make = "picture", one, lambda: (network, *inputs)
     if method.problem is not None:
-        unit, function, make = "evaluation", advance, solving
-    return Program(technique, family.name, size, unit, function, make, method.of_many)
+        return Program(technique, family.name, size, "evaluation", advance, solving, method.of_many)
+    return Program(technique, family.name, size, "picture", one, lambda: (network, *inputs), method.of_many)
 
 
 def _started(
