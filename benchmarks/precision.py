@@ -1,4 +1,4 @@
-"""What results cost in another precision: `python -m benchmarks.precision --out DIR [--precision bfloat16]`.
+"""What results cost in another precision: `python -m benchmarks.precision --out DIR`.
 
 Techniques that minimize run in float32 and in the other precision, and the loss of float32 judges both results.
 Saliency maps are compared by their correlation. Beside both stands what a change does that nobody would see, in
@@ -7,6 +7,7 @@ float32: colors moved by at most half of 1/255, as by rounding to bytes, of the 
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,8 +32,6 @@ PAIRS: dict[str, Callable[[], np.ndarray]] = {
 """Content, a photograph of scikit-image → style and texture."""
 MINIMIZED = ("style", "texture", "inversion")
 MAPS = ("gradient", "smoothgrad", "integrated-gradients", "grad-cam")
-MOST_LOSS, LEAST_CORRELATION = 0.02, 0.99
-"""What is hoped for: a loss at most so much higher, and a correlation of at least so much."""
 
 
 def moved(picture: np.ndarray) -> np.ndarray:
@@ -62,11 +61,9 @@ def minimized(technique: str, content: Any, style: Any, steps: int, precision: s
         solution = minimize(problem, z, steps=steps, optimizer=optimizer)
         found[name] = float(judged(exact, solution.value))
         found[f"{name}_told"] = float(np.nanmin(solution.losses))
-    return found | {key: found[name] / found["float32"] - 1 for key, name in _changes(precision)}
-
-
-def _changes(precision: str) -> tuple[tuple[str, str], ...]:
-    return (("change", precision), ("change_moved", "moved"))
+    found["change"] = found[precision] / found["float32"] - 1
+    found["change_moved"] = found["moved"] / found["float32"] - 1
+    return found
 
 
 def correlated(method: str, picture: Any, precision: str) -> dict[str, float]:
@@ -89,18 +86,17 @@ def correlated(method: str, picture: Any, precision: str) -> dict[str, float]:
 def rows(record: dict[str, Any]) -> list[list[str]]:
     """Returns the record as rows of a table: its head, then a technique each, by pair."""
     precision = record["precision"]
-    found = [["technique", *PAIRS, "worst", "of colors moved by 1/510"]]
+    found = [["result", *PAIRS, "mean", "worst", "worst where only colors moved by up to 1/510"]]
     for technique, pairs in record["minimized"].items():
         changes = [pair["change"] for pair in pairs.values()]
-        apart = max((pair["change_moved"] for pair in pairs.values()), key=abs)
-        cells = [f"{100 * change:+.1f} %" for change in (*changes, max(changes))]
+        apart = max(pair["change_moved"] for pair in pairs.values())
+        cells = [f"{100 * change:+.1f} %" for change in (*changes, np.mean(changes), max(changes))]
         found.append([f"{technique}, loss of {precision}", *cells, f"{100 * apart:+.1f} %"])
     for method, pairs in record["maps"].items():
         values = [pair["correlation"] for pair in pairs.values()]
         least = min(pair["correlation_moved"] for pair in pairs.values())
-        found.append(
-            [f"{method}, correlation", *(f"{value:.4f}" for value in (*values, min(values))), f"{least:.4f}"]
-        )
+        cells = [f"{value:.4f}" for value in (*values, np.mean(values), min(values), least)]
+        found.append([f"{method}, correlation", *cells])
     return found
 
 
@@ -117,6 +113,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96, help="side in pixels of what is minimized for")
     parser.add_argument("--steps", type=int, default=50, help="evaluations of value and gradient")
     parser.add_argument("--maps-size", type=int, default=224, help="side in pixels of what maps are of")
+    parser.add_argument("--only", choices=(*MINIMIZED, *MAPS), action="append", help="this; may be repeated")
     parser.add_argument("--commit", default="", help="recorded where the checkout has no git")
     given = parser.parse_args()
     began = time.perf_counter()
@@ -126,6 +123,7 @@ def main() -> None:
     }
     contents = {name: images.fit_square(content, given.size) for name, (content, _) in pictures.items()}
     record: dict[str, Any] = {
+        "command": " ".join(["python -m benchmarks.precision", *sys.argv[1:]]),
         "precision": given.precision,
         "size": given.size,
         "steps": given.steps,
@@ -136,13 +134,14 @@ def main() -> None:
         "minimized": {},
         "maps": {},
     }
-    for technique in MINIMIZED:
+    chosen = given.only or (*MINIMIZED, *MAPS)
+    for technique in (each for each in MINIMIZED if each in chosen):
         print(technique, flush=True)
         record["minimized"][technique] = {
             name: minimized(technique, contents[name], style, given.steps, given.precision)
             for name, (_, style) in pictures.items()
         }
-    for method in MAPS:
+    for method in (each for each in MAPS if each in chosen):
         print(method, flush=True)
         record["maps"][method] = {
             name: correlated(method, images.fit_square(content, given.maps_size), given.precision)
@@ -150,7 +149,8 @@ def main() -> None:
         }
     record["seconds"] = round(time.perf_counter() - began)
     given.out.mkdir(parents=True, exist_ok=True)
-    path = given.out / f"precision-{jax.devices()[0].platform}-{given.precision}.json"
+    parts = [jax.devices()[0].platform, given.precision, *(given.only or ()), f"{given.steps}-evaluations"]
+    path = given.out / f"{'-'.join(parts)}.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
     print(f"\n{table(record)}\n\n{path.name} after {record['seconds']} s")
 
