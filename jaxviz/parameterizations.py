@@ -59,9 +59,11 @@ class Fourier:
 
     def _amplitudes(self) -> Float[Array, "h w2"]:
         rows, columns = np.fft.fftfreq(self.height), np.fft.rfftfreq(self.width)
-        frequency = np.maximum(np.hypot(rows[:, None], columns), 1 / max(self.height, self.width))
+        # Made inside the program, which would hold an array of half the picture's size otherwise.
+        distance = jnp.hypot(jnp.asarray(rows, jnp.float32)[:, None], jnp.asarray(columns, jnp.float32))
+        frequency = jnp.maximum(distance, 1 / max(self.height, self.width))
         whole = np.sqrt(self.height * self.width) / 4
-        return jnp.asarray(whole, jnp.float32) * jnp.asarray(frequency, jnp.float32) ** -self.decay
+        return jnp.asarray(whole, jnp.float32) * frequency**-self.decay
 
 
 def fourier(height: int, width: int, *, decay: Number = 1.0) -> Fourier:

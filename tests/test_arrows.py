@@ -43,6 +43,7 @@ ALLOWED = {
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {"images", "objectives", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
+    "costs": BASE | {"objectives", "networks", "stepping", "techniques", "costs"},
     "techniques": BASE
     | SYMBOLS
     | SOLVING

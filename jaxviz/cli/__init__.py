@@ -12,6 +12,7 @@ from jaxviz.checkpoints import WeightsError
 from jaxviz.cli import (
     analysis,
     attacking,
+    benching,
     demo,
     dreaming,
     evaluating,
@@ -50,6 +51,7 @@ for run in (
     looking.filters,
     looking.activations,
     looking.networks,
+    benching.bench,
     listing.methods,
     listing.presets,
 ):

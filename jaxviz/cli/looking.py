@@ -14,6 +14,7 @@ from jaxviz.cli.analysis import CLASSIFIER, square
 from jaxviz.cli.command import command
 from jaxviz.cli.options import HOW, WHAT, option
 from jaxviz.cli.session import Failure, Session
+from jaxviz.cli.tables import aligned
 from jaxviz.drawing import sheets
 from jaxviz.networks import NETWORKS
 from jaxviz.networks.structure import Structure, structure
@@ -163,12 +164,7 @@ def _table(facts: dict[str, Any]) -> str:
         pairs = [_pair(fact[kind]) for kind in ("stride", "field", "center")]
         rows.append((tap, shape, *pairs, f"{fact['parameters']:,}" if fact["parameters"] else "-"))
     rows.append(("total", "", "", "", "", f"{facts['parameters']:,}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for tap, *cells in rows:
-        aligned = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-        lines.append("  ".join(["    " + tap.ljust(widths[0]), *aligned]))
-    return "\n".join(lines)
+    return aligned(rows)
 
 
 def _pair(values: tuple[float | int, float | int]) -> str:

@@ -111,7 +111,7 @@ def program(
 
     if method.problem is not None:
         return Program(technique, family.name, size, "evaluation", advance, solving, method.of_many)
-    return Program(technique, family.name, size, "picture", one, lambda: (network, *inputs))
+    return Program(technique, family.name, size, "picture", one, lambda: (network, *inputs), method.of_many)
 
 
 def _started(

@@ -5,7 +5,7 @@ import jax
 from jaxtyping import Array, Float
 
 from jaxviz._typing import Relu, Taps
-from jaxviz.networks.layers import POOLINGS, PRECISIONS, Conv, Dense, fits
+from jaxviz.networks.layers import POOLINGS, PRECISIONS, Conv, Dense, fits, precise
 
 CONVOLUTIONS = {1: (64, 11, 4, 2), 2: (192, 5, 1, 2), 3: (384, 3, 1, 1), 4: (256, 3, 1, 1), 5: (256, 3, 1, 1)}
 """Number of a convolution → channels, window, stride, padding."""
@@ -54,7 +54,7 @@ class AlexNet(nn.Module):
         for i in (6, 7):
             x = taps[f"fc{i}"] = Dense(4096, self.precision, name=f"fc{i}")(x)
             x = taps[f"relu{i}"] = self.relu(x)
-        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(x)
+        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(precise(x))
         return taps
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxviz._typing import Relu, Taps
-from jaxviz.networks.layers import POOLINGS, PRECISIONS, BatchNorm, Conv, Dense, average_pool, fits
+from jaxviz.networks.layers import POOLINGS, PRECISIONS, BatchNorm, Conv, Dense, average_pool, fits, precise
 
 
 class Layer(nn.Module):
@@ -90,7 +90,7 @@ class DenseNet(nn.Module):
         if self.classes is None:
             return taps
         x = taps["pool5"] = x.mean((1, 2))
-        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(x)
+        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(precise(x))
         return taps
 
 

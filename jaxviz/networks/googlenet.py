@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxviz._typing import Relu, Taps
-from jaxviz.networks.layers import POOLINGS, PRECISIONS, BatchNorm, Conv, Dense, fits
+from jaxviz.networks.layers import POOLINGS, PRECISIONS, BatchNorm, Conv, Dense, fits, precise
 
 MODULES = {
     "3a": (64, 96, 128, 16, 32, 32),
@@ -112,7 +112,7 @@ class GoogLeNet(nn.Module):
         if self.classes is None:
             return taps
         x = taps["pool5"] = x.mean((1, 2))
-        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(x)
+        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(precise(x))
         return taps
 
 

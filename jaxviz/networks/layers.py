@@ -113,6 +113,11 @@ class Dense(_Layer):
         return jnp.matmul(x, kernel, precision=PRECISIONS[self.precision][1]) + bias
 
 
+def precise(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Returns features in float32 at least, as class scores are: 8 bits cannot tell scores of 30 apart by 0.1."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def fits(x: Float[Array, "n h w c"], window: int, padding: int = 0) -> bool:
     """Returns whether a window has room in the features; where it has not, a network ends early."""
     return min(x.shape[1:3]) + 2 * padding >= window

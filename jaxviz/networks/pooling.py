@@ -148,7 +148,9 @@ def average_pool(
     """
     margins = [(0, 0), *_margins(x, window, stride, ceil, padding), (0, 0)]
     window_shape, strides = (1, window, window, 1), (1, stride, stride, 1)
-    zero = np.zeros((), x.dtype)
-    total = lax.reduce_window(x, zero, lax.add, window_shape, strides, margins)
-    ones = jnp.ones((1, *x.shape[1:3], 1), x.dtype)
-    return total / lax.reduce_window(ones, zero, lax.add, window_shape, strides, margins)
+    # Sums of 16-bit numbers would be rounded at each term.
+    kind = jnp.promote_types(x.dtype, jnp.float32)
+    zero = np.zeros((), kind)
+    total = lax.reduce_window(x.astype(kind), zero, lax.add, window_shape, strides, margins)
+    ones = jnp.ones((1, *x.shape[1:3], 1), kind)
+    return (total / lax.reduce_window(ones, zero, lax.add, window_shape, strides, margins)).astype(x.dtype)

@@ -5,7 +5,7 @@ import jax
 from jaxtyping import Array, Float
 
 from jaxviz._typing import Relu, Taps
-from jaxviz.networks.layers import POOLINGS, PRECISIONS, BatchNorm, Conv, Dense
+from jaxviz.networks.layers import POOLINGS, PRECISIONS, BatchNorm, Conv, Dense, precise
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -93,7 +93,7 @@ class ResNet(nn.Module):
         if self.classes is None:
             return taps
         x = taps["pool5"] = x.mean((1, 2))
-        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(x)
+        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(precise(x))
         return taps
 
 

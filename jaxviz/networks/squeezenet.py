@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxviz._typing import Relu, Taps
-from jaxviz.networks.layers import POOLINGS, PRECISIONS, Conv, fits
+from jaxviz.networks.layers import POOLINGS, PRECISIONS, Conv, fits, precise
 
 FIRES = {
     2: (16, 64),
@@ -89,7 +89,7 @@ class SqueezeNet(nn.Module):
             return taps
         x = taps["conv10"] = Conv(self.classes, 1, 1, 0, self.precision, name=self.classifier)(x)
         x = taps["relu10"] = self.relu(x)
-        taps["logits"] = x.mean((1, 2))
+        taps["logits"] = precise(x).mean((1, 2))
         return taps
 
 

@@ -9,7 +9,7 @@ import jax
 from jaxtyping import Array, Float
 
 from jaxviz._typing import Relu, Taps
-from jaxviz.networks.layers import POOLINGS, PRECISIONS, BatchNorm, Conv, Dense, fits
+from jaxviz.networks.layers import POOLINGS, PRECISIONS, BatchNorm, Conv, Dense, fits, precise
 
 WIDTHS = (64, 128, 256, 512, 512)
 """Channels per stage."""
@@ -66,7 +66,7 @@ class VGG(nn.Module):
         for i in (6, 7):
             x = taps[f"fc{i}"] = Dense(4096, self.precision, name=f"fc{i}")(x)
             x = taps[f"relu{i}"] = self.relu(x)
-        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(x)
+        taps["logits"] = Dense(self.classes, self.precision, name=self.classifier)(precise(x))
         return taps
 
 

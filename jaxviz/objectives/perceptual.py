@@ -27,7 +27,8 @@ class MatchPerceptual(Additive):
         target = self.targets[layer]
         if part is not None:
             target = part.window(layer, target, tap.shape[:2])
-        distances = (directions(tap) - target) ** 2 @ self.weights[layer]
+        squares = (directions(tap) - target) ** 2
+        distances = jnp.matmul(squares, self.weights[layer], precision="highest")
         counts = position_weights(layer, tap, None, part)
         return jnp.sum(distances if counts is None else distances * counts.reshape(tap.shape[:2]))
 

@@ -211,6 +211,18 @@ def test_bfloat16_is_near_and_typed_so(vgg16, picture):
     assert 1e-4 < float(error) < 2e-2
 
 
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_class_scores_are_made_in_float32(name):
+    """Of 16 bits they would tie: the neighbors of 30 are an eighth away."""
+    architecture = networks.NETWORKS[name].architecture.clone(precision="bfloat16")
+    image = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
+    shapes = parameter_shapes(architecture)
+    taps = jax.eval_shape(lambda params, x: architecture.apply({"params": params}, x), shapes, image)
+    kinds = {tap: found.dtype for tap, found in taps.items()}
+    assert kinds.pop("logits", jnp.float32) == jnp.float32
+    assert set(kinds.values()) == {jnp.dtype(jnp.bfloat16)}
+
+
 def test_derivative_rule_of_the_relus_is_exchangeable(squeezenet):
     doubled = dataclasses.replace(squeezenet, relu=lambda x: 2 * jax.nn.relu(x))
     image = jnp.full((32, 32, 3), 0.5)

@@ -145,6 +145,12 @@ def test_max_pool_equals_lax_with_ties(pool, size, dtype):
     )
 
 
+def test_average_pool_of_16_bits_rounds_once():
+    x = whole_numbers(0, (1, 9, 9, 2), jnp.bfloat16, reach=200)
+    exact = average_pool(x.astype(jnp.float32), 3, 2)
+    np.testing.assert_array_equal(average_pool(x, 3, 2), exact.astype(jnp.bfloat16))
+
+
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize("level", [0.0, -3.0])
 def test_max_pool_of_equal_inputs_gives_the_first_the_whole_gradient(level, pool):

@@ -155,4 +155,5 @@ def _compiled(
     scores, told = jax.tree.map(lambda leaf: leaf.reshape(len(rows), len(columns)), flat)
     drops = -objective(network.features(image)) - scores
     total = jnp.einsum("ri,rc,cj->ij", rows, drops, columns, precision="highest")
-    return total / np.outer(rows.sum(0), columns.sum(0)), told
+    # Made inside the program, which would hold an array of the picture's size otherwise.
+    return total / jnp.outer(rows.sum(0), columns.sum(0)), told

@@ -210,7 +210,9 @@ def _start(
         return center + values["noise_deviation"] * noise
     weights = checked_shares(shares, len(styles), "style")
     means = jnp.stack([style.mean((0, 1)) for style in styles])
-    mean = weights @ means
+    product = functools.partial(jnp.matmul, precision="highest")
+    mean = product(weights, means)
     apart = [(style - mean).reshape(-1, 3) for style in styles]
-    covariance = jnp.stack([w * (x.T @ x) / x.shape[0] for w, x in zip(weights, apart, strict=True)]).sum(0)
-    return mean + noise @ jnp.linalg.cholesky(covariance + 1e-6 * jnp.eye(3)).T
+    parts = [w * product(x.T, x) / x.shape[0] for w, x in zip(weights, apart, strict=True)]
+    covariance = jnp.stack(parts).sum(0)
+    return mean + product(noise, jnp.linalg.cholesky(covariance + 1e-6 * jnp.eye(3)).T)
