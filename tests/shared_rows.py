@@ -4,9 +4,7 @@
 "automatic" for the derivatives that accelerators use.
 """
 
-import re
 import sys
-from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +13,12 @@ from jax import lax
 
 import jaxviz
 from jaxviz import optimization, optimizers, placing
+from jaxviz.costs.communication import COLLECTIVES, collectives
 from jaxviz.memory import memory_needed
 
 SHALLOW = {"content_weights": {"relu2_2": 1}, "style_weights": {"relu1_1": 1, "relu2_1": 1, "relu3_1": 1}}
 KEY = jax.random.key(0)
 STEPS = 4
-COLLECTIVE = re.compile(
-    r"= \(?(.*?)\)? (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)(?:-start)?\("
-)
 
 
 def picture(h, w, seed=0):
@@ -80,20 +76,11 @@ def compared(problem, z, mesh):
     posed, z, key = place.spread(problem, z, KEY)
     state = start(posed, z, optimizers.lbfgs(), key)
     text = run.lower(posed, state, np.int32(1)).compile().as_text()
-    said = Counter(kind for _, kind in COLLECTIVE.findall(text))
-    made["collectives"] = [f"{kind} {count}" for kind, count in said.items()]
-    # Elements of the largest array that any of them gathers or exchanges.
-    for kind in ("all-gather", "all-to-all"):
-        sizes = [elements(shape) for shape, found in COLLECTIVE.findall(text) if found == kind]
-        made[f"largest {kind}"] = max(sizes, default=0)
+    found = collectives(text)
+    for kind in COLLECTIVES:
+        sizes = {each.bytes: times for each, times in found.items() if each.kind == kind}
+        made[f"{kind}/count"], made[f"{kind}/largest"] = sum(sizes.values()), max(sizes, default=0)
     return made
-
-
-def elements(shapes):
-    return max(
-        int(np.prod([int(n) for n in extents.split(",") if n], dtype=np.int64))
-        for extents in re.findall(r"\[([\d,]*)\]", shapes)
-    )
 
 
 def memory(network):
