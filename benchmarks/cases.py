@@ -124,8 +124,8 @@ def descent(quick: bool) -> list[Case]:
     ]
 
 
-def evaluations(quick: bool) -> list[Case]:
-    size, count = (64, 10) if quick else (512, 500)
+def evaluations(quick: bool, size: int = 512, count: int = 500) -> list[Case]:
+    size, count = (64, 10) if quick else (size, count)
     options = {"size": size, "evaluations": count, "warmup": 3}
     return [
         Case(f"{size}², batch {n}", options | {"batch": n}, calls=1, keep_fastest=True)
@@ -145,6 +145,19 @@ def step(quick: bool) -> list[Case]:
     size = 64 if quick else 256
     processes = (Process("jaxviz", ("in the loop",)), Process("jaxviz", ("alone",)))
     return [Case(f"{size}²", {"size": size}, processes, seconds=4.0, facts={"target": 1.1})]
+
+
+def rules(quick: bool) -> list[Case]:
+    processes = (Process("jaxviz", ("own rules",)), Process("jaxviz", ("automatic rules",)))
+    size, small, batch = (64, 64, 2) if quick else (512, 224, 16)
+    return [
+        Case(f"Gatys loss, VGG-16, {size}²", {"technique": "gatys", "size": size}, processes),
+        Case(
+            f"saliency, SqueezeNet 1.1, {small}², batch {batch}",
+            {"technique": "saliency", "size": small, "batch": batch},
+            processes,
+        ),
+    ]
 
 
 def networks(batch: int, quick: bool) -> list[Case]:
@@ -242,6 +255,16 @@ BENCHMARKS = {
         "one evaluation of one picture",
         1,
         evaluations,
+    ),
+    "evaluations1024": Benchmark(
+        "100 evaluations of style transfer by L-BFGS at 1024², VGG-16, for a GPU",
+        "one evaluation of one picture",
+        1,
+        lambda quick: evaluations(quick, 1024, 100),
+        "evaluations",
+    ),
+    "rules": Benchmark(
+        "The derivative rules of the library, and the automatic ones", "one evaluation or batch", 3, rules
     ),
     "batch": Benchmark(
         "Style transfer of several pictures at once by L-BFGS, VGG-16",

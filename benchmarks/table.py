@@ -16,7 +16,7 @@ SUMMED = {
     "attacks64": ("the best of foolbox, torchattacks and ART", "networks"),
 }
 """Those of which the main README has medians alone → the rival, and what they go over."""
-FOR_GPUS = ("evaluations", "attribution64", "attacks64")
+FOR_GPUS = ("evaluations", "evaluations1024", "attribution64", "attacks64")
 COMPILING = "compiling"
 FORMS = {
     "operation by operation": "operation by operation",
@@ -33,6 +33,7 @@ ORDER = (
     "transfer",
     "descent",
     "evaluations",
+    "evaluations1024",
     "batch",
     "memory",
     "saliency",
@@ -41,6 +42,7 @@ ORDER = (
     "attacks",
     "attacks64",
     "step",
+    "rules",
     "networks",
     "networks16",
     "methods",
