@@ -12,6 +12,7 @@ from jaxviz.checkpoints import WeightsError
 from jaxviz.cli import (
     analysis,
     attacking,
+    benching,
     demo,
     dreaming,
     evaluating,
@@ -52,6 +53,7 @@ for run in (
     looking.networks,
     listing.methods,
     listing.presets,
+    benching.bench,
 ):
     register(app, run)
 app.add_typer(weights.app, name="weights")

@@ -109,7 +109,8 @@ def program(
     def solving() -> tuple[Any, ...]:
         return _started(method, network, inputs, options)
 
-    unit, function, make = "picture", one, lambda: (network, *inputs)
+    function: Callable[..., Any] = one
+    unit, make = "picture", lambda: (network, *inputs)
     if method.problem is not None:
         unit, function, make = "evaluation", advance, solving
     return Program(technique, family.name, size, unit, function, make, method.of_many)
