@@ -145,7 +145,9 @@ def _show(session: Session, table: tables.Table) -> None:
         return
     console = rich.console.Console(width=None if sys.stdout.isatty() else WIDE)
     if "machine" in session.record:
-        console.print(tables.of_machine(session.record["machine"], versions()), highlight=False, soft_wrap=True)
+        console.print(
+            tables.of_machine(session.record["machine"], versions()), highlight=False, soft_wrap=True
+        )
     shown = rich.table.Table(*table.head, box=None, header_style="bold", padding=(0, 2, 0, 0))
     for row in table.rows:
         shown.add_row(*row)

@@ -27,6 +27,10 @@ LIKELY_SHARE = 0.3
 """Of the ceiling, by which is foreseen how long a call will take."""
 LIKELY_COMPILING = 4.0
 """Seconds that compiling is foreseen to take before any was measured."""
+LIKELY_TURNS = 50
+"""Of a loop whose length is not known before it runs."""
+MOST = 1 / 8
+"""Of the budget, that one technique may take: a few slow ones are not to take the place of all others."""
 SIZE_QUICK = 32
 
 
@@ -35,8 +39,8 @@ def bench(
     *,
     size: int | None = None,
     precision: str = "float32",
-    seconds: float = SECONDS,
-    budget: float = BUDGET,
+    seconds: float | int = SECONDS,
+    budget: float | int = BUDGET,
     quick: bool = False,
     on_row: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
@@ -88,11 +92,12 @@ def bench(
         made = program(name, network=load(TECHNIQUES[name][0].network), size=size)
         arguments = jax.device_put(made.make())
         found = traced(made, arguments)
-        foreseen = (1 + repeated["least"]) * batch * found.operations / (LIKELY_SHARE * top)
+        turns = batch * (1 if found.counted else LIKELY_TURNS)
+        foreseen = (1 + repeated["least"]) * turns * found.operations / (LIKELY_SHARE * top)
         foreseen += max((row["compile_s"] for row in rows), default=LIKELY_COMPILING)
-        if foreseen > left:
+        if techniques is None and foreseen > min(left, MOST * budget):
             left_out[_named(name, batch)] = (
-                f"foreseen to take {foreseen:.0f} s, of which {left:.0f} s were left"
+                f"foreseen to take {foreseen:.0f} s; --technique {name} measures it"
             )
             continue
         row = {"technique": name, "family": made.family, "size": size, "precision": precision}

@@ -21,7 +21,7 @@ BATCH = {"cpu": 1}
 BATCH_ELSEWHERE = 16
 
 
-def ceiling(precision: str = "float32", *, seconds: float = 0.3, quick: bool = False) -> dict[str, Any]:
+def ceiling(precision: str = "float32", *, seconds: float | int = 0.3, quick: bool = False) -> dict[str, Any]:
     """Returns the most operations a second that this device reached, of products as large as it likes them.
 
     Square matrices and 3×3 convolutions of several sizes are tried, each with the type and products that networks

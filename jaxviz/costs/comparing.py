@@ -66,7 +66,9 @@ def _of_suite(record: dict[str, Any]) -> dict[str, Any]:
     return {"machine": found, "versions": {"jax": environment.get("jax")}, "rows": rows}
 
 
-def compare(before: dict[str, Any], after: dict[str, Any], *, threshold: float = THRESHOLD) -> dict[str, Any]:
+def compare(
+    before: dict[str, Any], after: dict[str, Any], *, threshold: float | int = THRESHOLD
+) -> dict[str, Any]:
     r"""Returns the rows of two records, joined by technique, size, precision and batch.
 
     A row is slower if
@@ -115,7 +117,7 @@ def compare(before: dict[str, Any], after: dict[str, Any], *, threshold: float =
 
 
 def _joined(
-    key: tuple[Any, ...], before: dict[str, Any], after: dict[str, Any], threshold: float
+    key: tuple[Any, ...], before: dict[str, Any], after: dict[str, Any], threshold: float | int
 ) -> dict[str, Any]:
     ratios = {
         said: _ratio(before.get(name), after.get(name))
@@ -129,7 +131,7 @@ def _joined(
     return dict(zip(KEY, key, strict=True)) | seconds | ratios | marks
 
 
-def _ratio(before: float | None, after: float | None) -> Any:
+def _ratio(before: float | int | None, after: float | int | None) -> Any:
     return after / before if before and after is not None else None
 
 

@@ -27,7 +27,7 @@ def growth(
     steps: Sequence[int] = STEPS,
     size: int = SIZE,
     precision: str = "float32",
-    seconds: float = 1.0,
+    seconds: float | int = 1.0,
     on_point: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     r"""Returns the seconds and the memory of a technique over size, batch and steps, each with its exponent.

@@ -8,15 +8,18 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import jax
+import numpy as np
+
 PRODUCTS = ("dot_general", "conv_general_dilated")
 
 
 def operations(jaxpr: Any) -> tuple[float, int]:
     """Returns the operations of a traced program, and how many loops of unknown length with products are in it.
 
-    A product that adds up k terms counts 2k for each of its results; of the zeros that a convolution puts between
-    pixels none counts, of those around the image all do. The body of a loop of unknown length counts once, of
-    branches the one of most operations.
+    A product that adds up k terms counts 2k for each of its results; of a convolution those terms alone that have a
+    pixel, not a zero around the image or between pixels. The body of a loop of unknown length counts once, of
+    branches the one of this platform, or of most operations.
 
     Args:
       jaxpr: As `jax.make_jaxpr(function)(*arguments)` has it.
@@ -35,7 +38,7 @@ def operations(jaxpr: Any) -> tuple[float, int]:
         if name in PRODUCTS:
             total += _product(equation)
             continue
-        inner = [operations(each) for each in _inside(equation.params)]
+        inner = [operations(each) for each in _inside(_chosen(equation.params))]
         if not inner:
             continue
         if name == "cond":
@@ -49,6 +52,15 @@ def operations(jaxpr: Any) -> tuple[float, int]:
     return total, unknown
 
 
+def _chosen(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Returns the parameters with the one branch that this platform takes, where platforms have one each."""
+    platform = jax.devices()[0].platform
+    for branch, platforms in enumerate(parameters.get("branches_platforms") or ()):
+        if platforms is None or platform in platforms:
+            return {"branches": parameters["branches"][branch]}
+    return parameters
+
+
 def _inside(parameters: dict[str, Any]) -> Iterator[Any]:
     for value in parameters.values():
         for each in value if isinstance(value, tuple | list) else (value,):
@@ -57,11 +69,18 @@ def _inside(parameters: dict[str, Any]) -> Iterator[Any]:
 
 
 def _product(equation: Any) -> float:
+    given = equation.params
     left, right = (operand.aval.shape for operand in equation.invars)
-    results = math.prod(equation.outvars[0].aval.shape)
+    results = equation.outvars[0].aval.shape
     if equation.primitive.name == "dot_general":
-        (contracted, _), _ = equation.params["dimension_numbers"]
-        return 2.0 * results * math.prod(left[axis] for axis in contracted)
-    features = right[equation.params["dimension_numbers"].rhs_spec[0]]
-    terms = math.prod(right) / features / math.prod(equation.params["lhs_dilation"])
-    return 2.0 * results * terms
+        (contracted, _), _ = given["dimension_numbers"]
+        return 2.0 * math.prod(results) * math.prod(left[axis] for axis in contracted)
+    images, kernels, made = given["dimension_numbers"]
+    total = 2.0 * results[made[0]] * results[made[1]] * right[kernels[1]]
+    for axis, (image, kernel, result) in enumerate(zip(images[2:], kernels[2:], made[2:], strict=True)):
+        spread = given["lhs_dilation"][axis]
+        window = np.arange(right[kernel]) * given["rhs_dilation"][axis] - given["padding"][axis][0]
+        places = np.arange(results[result])[:, None] * given["window_strides"][axis] + window
+        pixels = (places >= 0) & (places <= (left[image] - 1) * spread) & (places % spread == 0)
+        total *= int(pixels.sum())
+    return total

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from jaxviz._checks import known, whole
+from jaxviz.costs.machines import ROOT
 from jaxviz.costs.programs import TECHNIQUES, program
 
 STAGES = ("interpreter", "import", "arguments", "first", "second")
@@ -67,7 +68,10 @@ def startup(
 
 
 def _run(technique: str, size: int, precision: str, cache: str) -> dict[str, float]:
+    # The same jaxviz as here, wherever the process is started.
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     settings = {
+        "PYTHONPATH": path,
         "JAX_ENABLE_COMPILATION_CACHE": "1",
         "JAX_COMPILATION_CACHE_DIR": cache,
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

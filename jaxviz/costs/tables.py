@@ -116,7 +116,7 @@ def of_machine(machine: Mapping[str, Any], versions: Mapping[str, str]) -> str:
     return "; ".join([", ".join(parts), f"commit {machine['commit']}", machine["date"]])
 
 
-def seconds(value: float | None) -> str:
+def seconds(value: float | int | None) -> str:
     """Returns a time with three digits and its unit.
 
     Example:
@@ -129,7 +129,7 @@ def seconds(value: float | None) -> str:
     return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
-def megabytes(value: float | None) -> str:
+def megabytes(value: float | int | None) -> str:
     """Returns an amount of memory in units of 10⁶ bytes."""
     return NONE if value is None else f"{value / 1e6:,.0f} MB" if value >= 1e7 else f"{value / 1e6:.2g} MB"
 

@@ -79,7 +79,7 @@ def traced(program: Program, arguments: tuple[Any, ...]) -> Traced:
     return Traced(staged, seconds, made, unknown <= (program.unit == "evaluation"))
 
 
-def timed(call: Callable[[], Any], seconds: float, least: int = 2) -> list[float]:
+def timed(call: Callable[[], Any], seconds: float | int, least: int = 2) -> list[float]:
     """Returns the seconds of calls, until their results are there, after one that warms up.
 
     Args:

@@ -26,7 +26,7 @@ def gaps(
     *,
     size: int = 128,
     precision: str = "float32",
-    seconds: float = SECONDS,
+    seconds: float | int = SECONDS,
 ) -> dict[str, Any]:
     """Returns what share of a run the device waits, by the profiler's trace of `jaxviz.minimize`.
 
@@ -137,9 +137,10 @@ def waits(events: list[dict[str, Any]]) -> dict[str, Any]:
     return {"chunks": len(calls), "traced_s": whole / 1e6, "idle": idle / whole, "between": between / whole}
 
 
-def _calls(timed: list[dict[str, Any]]) -> list[float]:
+def _calls(timed: list[dict[str, Any]]) -> list[float | int]:
     """Returns when the host called the loop: of each call there are several events, one within the other."""
-    moments, end = [], -math.inf
+    moments: list[float | int] = []
+    end = -math.inf
     for event in sorted(timed, key=lambda event: event["ts"]):
         if event["name"] == f"PjitFunction({LOOP})" and event["ts"] >= end:
             moments.append(event["ts"])
