@@ -15,6 +15,8 @@ from jaxviz.optimization import minimize
 
 LOOP = "advance"
 """The name of the loop's function: the compiler's module is jit_advance, the host's call PjitFunction(advance)."""
+SUMMARIES = ("XLA Modules", "Steps", "Framework", "TensorFlow", "Source")
+"""How lines of a trace begin that have whole programs as one event, and so no gaps within them."""
 SECONDS = 5.0
 TRIAL = 8
 """Evaluations by which is seen how many fit the seconds."""
@@ -115,7 +117,16 @@ def waits(events: list[dict[str, Any]]) -> dict[str, Any]:
       >>> found["chunks"], found["idle"], found["between"]
       (2, 0.12, 0.12)
     """
-    timed = [event for event in events if event.get("ph") == "X"]
+    lines = {
+        (event.get("pid"), event.get("tid"))
+        for event in events
+        if event.get("name") == "thread_name" and event["args"]["name"].startswith(SUMMARIES)
+    }
+    timed = [
+        event
+        for event in events
+        if event.get("ph") == "X" and (event.get("pid"), event.get("tid")) not in lines
+    ]
     operations = [event for event in timed if "hlo_module" in event.get("args", {})]
     looping = [event for event in operations if LOOP in event["args"]["hlo_module"]]
     if not looping:

@@ -204,7 +204,8 @@ def test_waits_are_told_apart():
         call(85),
         operation(90, 2, "jit_copy"),  # another program, between the chunks
         operation(95, 15),  # after 80, 10 and 3 of waiting
-        {"ph": "M", "name": "process_name"},
+        {"ph": "M", "name": "thread_name", "pid": 1, "tid": 2, "args": {"name": "XLA Modules"}},
+        operation(0, 200) | {"pid": 1, "tid": 2},  # a summary of both chunks
         {"ph": "X", "name": "python", "ts": 0, "dur": 300},
     ]
     found = waiting.waits(events)
