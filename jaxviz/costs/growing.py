@@ -40,7 +40,7 @@ def growth(
     Args:
       technique: One of `TECHNIQUES`.
       sizes: Sides of the picture in pixels.
-      batches: Numbers of pictures.
+      batches: Numbers of pictures; left out where the technique makes one result of many.
       steps: Numbers of evaluations; left out where the technique makes none.
       size: Side of the picture while batches and steps vary.
       precision: Of the network.
@@ -53,7 +53,7 @@ def growth(
 
     Raises:
       KeyError: If there is no such technique.
-      ValueError: If a number is below 1, or the technique makes one result of many pictures.
+      ValueError: If a number is below 1.
 
     Example:
       >>> from jaxviz import costs
@@ -61,7 +61,9 @@ def growth(
       >>> [point["at"] for point in found["size"]["points"]]
       [32, 64]
     """
-    family, _ = TECHNIQUES[known(technique, TECHNIQUES, "technique")]
+    family, method = TECHNIQUES[known(technique, TECHNIQUES, "technique")]
+    batches = () if method.of_many else batches
+    steps = () if method.problem is None else steps
     network = zoo.load(family.network, precision=precision)
     tell = on_point or (lambda text: None)
 
@@ -77,23 +79,19 @@ def growth(
             found.append({"memory_bytes": compiled.memory_bytes} | spread(times))
         return found
 
-    record: dict[str, Any] = {"technique": technique, "precision": precision, "at_size": size}
-    record["size"], record["batch"] = [], []
+    points: dict[str, list[dict[str, Any]]] = {name: [] for name in KINDS}
     for side in sizes:
         tell(f"{side}×{side} pixels")
-        record["size"].append({"at": side} | measured(side, 1)[0])
+        points["size"].append({"at": side} | measured(side, 1)[0])
     for batch in batches:
         tell(f"{batch} at once")
-        record["batch"].append({"at": batch} | measured(size, batch)[0])
-    if steps and TECHNIQUES[technique][1].problem is not None:
+        points["batch"].append({"at": batch} | measured(size, batch)[0])
+    if steps:
         tell("steps")
-        pairs = zip(steps, measured(size, 1, steps), strict=True)
-        record["steps"] = [{"at": n} | point for n, point in pairs]
-    for name in KINDS:
-        if name in record:
-            points = record[name]
-            record[name] = {"points": points, "exponents": exponents(points)}
-    return record
+        found = zip(steps, measured(size, 1, steps), strict=True)
+        points["steps"] = [{"at": n} | point for n, point in found]
+    record = {name: {"points": each, "exponents": exponents(each)} for name, each in points.items()}
+    return {"technique": technique, "precision": precision, "at_size": size} | record
 
 
 def exponents(points: Sequence[dict[str, Any]]) -> dict[str, float | None]:
@@ -121,7 +119,7 @@ def drawn(found: Mapping[str, Any]) -> np.ndarray:
     """Returns the seconds of what `growth` returned as curves on logarithmic axes, a picture in [0, 1]."""
     curves = {}
     for name in KINDS:
-        if name in found and found[name]["points"]:
+        if found[name]["points"]:
             points, exponent = found[name]["points"], found[name]["exponents"]["seconds"]
             label = name if exponent is None else f"{name}, exponent {exponent:.2f}"
             curves[label] = [(point["at"] / points[0]["at"], point["median_s"]) for point in points]

@@ -75,7 +75,7 @@ def of_comparison(found: Mapping[str, Any]) -> Table:
 
 def of_growth(found: Mapping[str, Any]) -> Table:
     """Returns a line for each point that `growth` measured, and its exponents."""
-    kinds = {name: found[name] for name in KINDS if name in found}
+    kinds = {name: found[name] for name in KINDS}
     rows = [
         (name, str(point["at"]), seconds(point["median_s"]), megabytes(point["memory_bytes"]))
         for name, kind in kinds.items()

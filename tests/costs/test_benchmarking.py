@@ -157,6 +157,7 @@ def test_pictures_together_are_those_alone(technique):
 def test_one_result_of_many_pictures_has_no_batch():
     with pytest.raises(ValueError, match="universal seeks one result for many pictures"):
         together(costs.program("universal", size=32), 2)
+    assert costs.growth("universal", sizes=(), batches=(1, 2), steps=())["batch"]["points"] == []
 
 
 def test_exponents_are_recovered_exactly():
@@ -169,7 +170,7 @@ def test_exponents_are_recovered_exactly():
 
 def test_growth_varies_one_thing_at_a_time():
     found = costs.growth("activations", sizes=(32, 48), batches=(1, 2), size=32, seconds=0)
-    assert "steps" not in found
+    assert found["steps"]["points"] == []
     for name, places in (("size", [32, 48]), ("batch", [1, 2])):
         assert [point["at"] for point in found[name]["points"]] == places
         assert all(point["median_s"] > 0 for point in found[name]["points"])
