@@ -15,7 +15,7 @@ from jaxviz import costs
 from jaxviz.cli.command import command
 from jaxviz.cli.options import HOW, MACHINE, OUTPUT, WHAT, option
 from jaxviz.cli.session import Session, versions
-from jaxviz.costs import comparing, growing, tables
+from jaxviz.costs import benchmarking, comparing, growing, tables
 
 WIDE = 160
 """Columns of a table that goes to a file or another program."""
@@ -45,10 +45,10 @@ def bench(
     size: Annotated[int | None, option("--size", HOW, "N×N pixels; default: 128.", min=1)] = None,
     seconds: Annotated[
         float, option("--seconds", HOW, "For how long each technique is repeated, at least twice.", min=0)
-    ] = 1.0,
+    ] = benchmarking.SECONDS,
     budget: Annotated[
         float, option("--budget", HOW, "Seconds for all; what would go beyond is left out.", min=0)
-    ] = 120.0,
+    ] = benchmarking.BUDGET,
     quick: Annotated[
         bool, option("--quick", HOW, "One call of one technique a family, 32×32: a check, no measurement.")
     ] = False,

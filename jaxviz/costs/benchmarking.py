@@ -1,6 +1,7 @@
 """Every technique measured: how long it compiles and runs, what it needs, how near the ceiling it comes."""
 
 import functools
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,16 +21,16 @@ from jaxviz.techniques import FAMILIES
 
 SIZE = 128
 """Side of the picture: at 224 pixels all techniques together would take far longer than `BUDGET` on a processor."""
-SECONDS, BUDGET = 1.0, 120.0
+SECONDS, BUDGET = 0.5, 120.0
 """For how long each technique is repeated, and all together."""
 BATCH = 8
 LIKELY_SHARE = 0.3
 """Of the ceiling, by which is foreseen how long a call will take."""
 LIKELY_COMPILING = 4.0
 """Seconds that compiling is foreseen to take before any was measured."""
-LIKELY_TURNS = 50
-"""Of a loop whose length is not known before it runs."""
-MOST = 1 / 8
+LIKELY_TURNS = 10
+"""Of a loop whose length is known only at its end, where the method has no number of steps."""
+MOST = 1 / 5
 """Of the budget, that one technique may take: a few slow ones are not to take the place of all others."""
 SIZE_QUICK = 32
 
@@ -46,8 +47,8 @@ def bench(
 ) -> dict[str, Any]:
     """Returns what techniques cost on this device.
 
-    Without names all are measured, the most usual first: one of each family, then pictures in batches of
-    `BATCH`, then the rest until the budget ends.
+    Without names all are measured, as far as the budget goes: the usual one of each family, the same in batches of
+    `BATCH` pictures, then the second of each family, the third, and so on.
 
     Args:
       techniques: Names of `TECHNIQUES`, each of which is measured for one picture and, where it makes pictures one
@@ -55,7 +56,8 @@ def bench(
       size: Side of the picture in pixels; None for `SIZE`.
       precision: Of the networks: "float32", "tf32" or "bfloat16".
       seconds: For how long each is repeated, at least twice.
-      budget: Seconds for all; a technique that is foreseen to go beyond them is left out. Not for those named.
+      budget: Seconds for all; a technique that is foreseen to go beyond them, or to take more than a fifth, is left
+        out. Not of those named.
       quick: Whether one call of each, at `SIZE_QUICK` pixels, will do: a check that it runs, no measurement.
       on_row: Called with each row as soon as it is there.
 
@@ -87,18 +89,16 @@ def bench(
     for name, batch in _order(techniques, quick):
         left = math.inf if techniques is not None else budget - (time.perf_counter() - began)
         if left <= 0:
-            left_out[_named(name, batch)] = "the seconds had ended"
+            left_out[_named(name, batch)] = "as the seconds had ended"
             continue
         made = program(name, network=load(TECHNIQUES[name][0].network), size=size)
         arguments = jax.device_put(made.make())
         found = traced(made, arguments)
-        turns = batch * (1 if found.counted else LIKELY_TURNS)
-        foreseen = (1 + repeated["least"]) * turns * found.operations / (LIKELY_SHARE * top)
+        turns = batch * (1 if found.counted else _turns(name))
+        foreseen = repeated["least"] * turns * found.operations / (LIKELY_SHARE * top)
         foreseen += max((row["compile_s"] for row in rows), default=LIKELY_COMPILING)
         if techniques is None and foreseen > min(left, MOST * budget):
-            left_out[_named(name, batch)] = (
-                f"foreseen to take {foreseen:.0f} s; --technique {name} measures it"
-            )
+            left_out[_named(name, batch)] = f"foreseen to take {foreseen:.0f} s"
             continue
         row = {"technique": name, "family": made.family, "size": size, "precision": precision}
         row |= {"batch": batch, "unit": made.unit}
@@ -111,15 +111,23 @@ def bench(
 
 def _order(techniques: Iterable[str] | None, quick: bool) -> list[tuple[str, int]]:
     """Returns what is measured, one after the other: techniques, each with a number of pictures."""
-    names = list(TECHNIQUES)
-    usual = [next(name for name in family.methods if name in names) for family in FAMILIES.values()]
     if techniques is not None:
         return [(name, n) for name in techniques for n in ((1,) if quick else _batches(name))]
+    families = [[name for name in family.methods if name in TECHNIQUES] for family in FAMILIES.values()]
+    usual = [names[0] for names in families]
     if quick:
         return [(name, 1) for name in usual]
+    in_turns = itertools.chain.from_iterable(itertools.zip_longest(*families))
     several = [(name, n) for name in usual for n in _batches(name)[1:]]
-    rest = [(name, 1) for name in names if name not in usual]
+    rest = [(name, 1) for name in in_turns if name is not None and name not in usual]
     return [(name, 1) for name in usual] + several + rest
+
+
+def _turns(name: str) -> float:
+    """Returns how often a technique's loop is likely to turn."""
+    _, method = TECHNIQUES[name]
+    said = [method.default(option) for option in ("steps", "searches") if option in method.options]
+    return math.prod(filter(None, said)) if any(said) else LIKELY_TURNS
 
 
 def _batches(name: str) -> tuple[int, ...]:

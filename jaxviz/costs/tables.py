@@ -51,7 +51,11 @@ def of_bench(record: Mapping[str, Any]) -> Table:
     ]
     top = record["ceiling"]
     notes = [f"ceiling: {top['operations_per_second'] / 1e9:,.0f} GFLOP/s, of {top['of']}"]
-    return Table(head, rows, notes + [f"left out: {name}: {why}" for name, why in record["left_out"].items()])
+    reasons: dict[str, list[str]] = {}
+    for name, why in record["left_out"].items():
+        reasons.setdefault(why, []).append(name)
+    notes += [f"left out, {why}: {', '.join(names)}" for why, names in reasons.items()]
+    return Table(head, rows, notes)
 
 
 def of_comparison(found: Mapping[str, Any]) -> Table:

@@ -80,7 +80,9 @@ def traced(program: Program, arguments: tuple[Any, ...]) -> Traced:
 
 
 def timed(call: Callable[[], Any], seconds: float | int, least: int = 2) -> list[float]:
-    """Returns the seconds of calls, until their results are there, after one that warms up.
+    """Returns the seconds of calls, until their results are there.
+
+    The first call warms up, and counts only if it takes longer than `seconds`.
 
     Args:
       call: Does the work; its results are waited for.
@@ -98,8 +100,11 @@ def timed(call: Callable[[], Any], seconds: float | int, least: int = 2) -> list
         jax.block_until_ready(call())
         return time.perf_counter() - began
 
-    calls = math.ceil(seconds / max(once(), 1e-9))
-    return [once() for _ in range(min(max(calls, least), MOST_CALLS))]
+    first = once()
+    calls = min(max(math.ceil(seconds / max(first, 1e-9)), least), MOST_CALLS)
+    # Of a long call, what warming up takes is no part that counts.
+    times = [first] if first > seconds else []
+    return times + [once() for _ in range(calls - len(times))]
 
 
 def spread(times: list[float]) -> dict[str, float | int]:
