@@ -15,6 +15,8 @@ from jaxviz.optimization import minimize
 
 LOOP = "advance"
 """The name of the loop's function: the compiler's module is jit_advance, the host's call PjitFunction(advance)."""
+UNDER_WAY = "ThunkExecutor::Execute (wait for completion)"
+"""On a processor: from a program's call to its end. Of its convolutions' threads the trace has only the start."""
 SUMMARIES = ("XLA Modules", "Steps", "Framework", "TensorFlow", "Source")
 """How lines of a trace begin that have whole programs as one event, and so no gaps within them."""
 SECONDS = 5.0
@@ -91,12 +93,13 @@ def events(trace: str | Path) -> list[dict[str, Any]]:
 
 
 def waits(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns what share of the loop's time no operation of a compiled program runs.
+    """Returns what share of the loop's time the device works on no compiled program.
 
-    An event that names its `hlo_module` is an operation on the device, on a processor as on an accelerator. Of the
-    time from the first to the last of the loop's, what none covers is `idle`. A chunk begins where the host calls
-    the loop; of the idle time, what lies around such a call, from the loop's last operation before it to its first
-    after it, is `between` chunks. The rest are waits within a chunk, which the host has no part in.
+    An event that names its `hlo_module` is an operation on the device; on a processor there is one for the whole of
+    each program besides, as the trace has not all that its threads do. Of the time from the first to the last
+    operation of the loop's, what none covers is `idle`. A chunk begins where the host calls the loop; of the idle
+    time, what lies around such a call, from the loop's last operation before it to its first after it, is `between`
+    chunks. The rest are waits within a chunk, of an accelerator for its next kernel.
 
     Args:
       events: As a trace has them: `name`, `ts` and `dur` in microseconds, `args`.
@@ -129,12 +132,13 @@ def waits(events: list[dict[str, Any]]) -> dict[str, Any]:
     ]
     operations = [event for event in timed if "hlo_module" in event.get("args", {})]
     looping = [event for event in operations if LOOP in event["args"]["hlo_module"]]
+    busy = operations + [event for event in timed if event["name"] == UNDER_WAY]
     if not looping:
         raise ValueError("the trace holds no operation of the loop")
     began = min(event["ts"] for event in looping)
     ended = max(event["ts"] + event["dur"] for event in looping)
     uncovered, covered = [], began
-    for event in sorted(operations, key=lambda event: event["ts"]):
+    for event in sorted(busy, key=lambda event: event["ts"]):
         if covered < min(event["ts"], ended):
             uncovered.append((covered, event["ts"]))
         covered = max(covered, event["ts"] + event["dur"])

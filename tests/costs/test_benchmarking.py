@@ -203,7 +203,9 @@ def test_waits_are_told_apart():
     events = [
         *(call(0, 4), call(1, 2)),  # one within the other: one call
         *(operation(10, 40), operation(30, 40)),  # overlap: busy from 10 to 70
-        operation(75, 5),  # after a wait of 5 within the chunk
+        operation(72, 2),  # of which threads are at work until 75
+        {"ph": "X", "name": waiting.UNDER_WAY, "ts": 71, "dur": 4},
+        operation(79, 1),  # after waits of 1 and 4 within the chunk
         call(85),
         operation(90, 2, "jit_copy"),  # another program, between the chunks
         operation(95, 15),  # after 80, 10 and 3 of waiting
