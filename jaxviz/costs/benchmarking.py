@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -48,7 +49,7 @@ def bench(
     """Returns what techniques cost on this device.
 
     Without names all are measured, as far as the budget goes: the usual one of each family, the same in batches of
-    `BATCH` pictures, then the second of each family, the third, and so on.
+    `BATCH` pictures, then the others, of each family in turns, those that minimize at the end.
 
     Args:
       techniques: Names of `TECHNIQUES`, each of which is measured for one picture and, where it makes pictures one
@@ -96,7 +97,7 @@ def bench(
         found = traced(made, arguments)
         turns = batch * (1 if found.counted else _turns(name))
         foreseen = repeated["least"] * turns * found.operations / (LIKELY_SHARE * top)
-        foreseen += max((row["compile_s"] for row in rows), default=LIKELY_COMPILING)
+        foreseen += statistics.median([row["compile_s"] for row in rows] or [LIKELY_COMPILING])
         if techniques is None and foreseen > min(left, MOST * budget):
             left_out[_named(name, batch)] = f"foreseen to take {foreseen:.0f} s"
             continue
@@ -119,8 +120,10 @@ def _order(techniques: Iterable[str] | None, quick: bool) -> list[tuple[str, int
         return [(name, 1) for name in usual]
     in_turns = itertools.chain.from_iterable(itertools.zip_longest(*families))
     several = [(name, n) for name in usual for n in _batches(name)[1:]]
-    rest = [(name, 1) for name in in_turns if name is not None and name not in usual]
-    return [(name, 1) for name in usual] + several + rest
+    rest = [name for name in in_turns if name is not None and name not in usual]
+    # Those that minimize compile longest.
+    rest.sort(key=lambda name: TECHNIQUES[name][1].problem is not None)
+    return [(name, 1) for name in usual] + several + [(name, 1) for name in rest]
 
 
 def _turns(name: str) -> float:

@@ -8,6 +8,8 @@ from typing import Any
 from jaxviz._checks import number
 
 THRESHOLD = 0.1
+BUSY = 0.5
+"""Cores, on average over the minute before, above which times are not to be relied on."""
 KEY = ("technique", "size", "precision", "batch")
 
 
@@ -63,6 +65,7 @@ def _of_suite(record: dict[str, Any]) -> dict[str, Any]:
         found = {name: environment[name] for name in ("device", "cores", "huge_pages", "commit")}
     except (KeyError, TypeError):
         return {}
+    found["cores_busy"] = environment.get("cores_busy_before", 0)
     return {"machine": found, "versions": {"jax": environment.get("jax")}, "rows": rows}
 
 
@@ -150,4 +153,9 @@ def _notes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     said = [record["machine"] | record.get("versions", {}) for record in (before, after)]
     names = ("device", "devices", "cores", "huge_pages", "commit", "jaxviz", "jax", "jaxlib")
     pairs = [(name, *[side.get(name) for side in said]) for name in names]
-    return [f"{name}: {a}, then {b}" for name, a, b in pairs if a != b and None not in (a, b)]
+    notes = [f"{name}: {a}, then {b}" for name, a, b in pairs if a != b and None not in (a, b)]
+    busy = [side.get("cores_busy", 0) for side in said]
+    if max(busy) > BUSY:
+        told = ", then ".join(f"{load:.1f}" for load in busy)
+        notes.append(f"cores that other work kept busy: {told}; measure again when it is done")
+    return notes

@@ -84,6 +84,13 @@ def test_another_device_or_version_is_a_note():
     assert found["regressed"] == 0
 
 
+def test_a_busy_machine_is_a_note():
+    before, after = record(row()), record(row())
+    after["machine"]["cores_busy"] = 3.21
+    (note,) = comparing.compare(before, after)["notes"]
+    assert note.startswith("cores that other work kept busy: 0.0, then 3.2;")
+
+
 def test_a_threshold_below_zero_is_refused():
     with pytest.raises(ValueError, match="threshold is -1"):
         comparing.compare(record(row()), record(row()), threshold=-1)
