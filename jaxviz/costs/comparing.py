@@ -29,18 +29,25 @@ def read(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no JSON ({error}); {what}") from None
     if isinstance(record, dict) and "benchmark" in record:
         record = _of_suite(record)
-    try:
-        rows = [{name: row[name] for name in (*KEY, "median_s", "q1_s", "q3_s")} for row in record["rows"]]
-        whole = bool(record["machine"]["device"]) and all(
-            math.isfinite(row[name]) and row[name] > 0
-            for row in rows
-            for name in ("median_s", "q1_s", "q3_s")
-        )
-    except (KeyError, TypeError):
-        whole = False
-    if not whole:
+    if not _sound(record):
         raise ValueError(f"{path} is no record of measurements; {what}")
     return record
+
+
+def _sound(record: Any) -> bool:
+    """Returns whether a record has all that is compared, as it has to be."""
+    try:
+        for row in record["rows"]:
+            hash(tuple(row[name] for name in KEY))
+            may = [row[name] for name in ("compile_s", "memory_bytes") if row.get(name) is not None]
+            must = [row[name] for name in ("q1_s", "median_s", "q3_s")]
+            if min(must) <= 0 or not all(math.isfinite(value) for value in must + may):
+                return False
+        machine, versions = record["machine"], record.get("versions", {})
+        told = isinstance(machine, dict) and isinstance(versions, dict) and bool(machine["device"])
+        return told and math.isfinite(machine.get("cores_busy", 0))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
 
 
 def _of_suite(record: dict[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,16 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert comparing.read(path) == record(row())
 
 
-BROKEN = [row(median_s=None), row(median_s=0.0), row(q1_s="fast"), row(q3_s=float("nan")), {}]
+BROKEN = [
+    row(median_s=None),
+    row(median_s=0.0),
+    row(q1_s="fast"),
+    row(q3_s=float("nan")),
+    row(compile_s="long"),
+    row(technique=["fgsm"]),
+    {},
+    "row",
+]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +125,8 @@ BROKEN = [row(median_s=None), row(median_s=0.0), row(q1_s="fast"), row(q3_s=floa
         '{"benchmark": "gatys"}',
         '{"machine": {"device": "x"}, "rows": 3}',
         *(json.dumps(record(each)) for each in BROKEN),
+        json.dumps(record(row(), versions="1")),
+        json.dumps(record(row(), device="")),
         b"\x89PNG\r\n\x1a\n\xff",
     ],
 )
