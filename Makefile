@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test format clean
+.PHONY: demo test bench format clean
 
 demo: .venv/demo-installed
 	$(BIN)/jaxviz demo --out out
@@ -12,6 +12,9 @@ test: .venv/test-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile --max-worker-restart 0
+
+bench: .venv/bench-installed
+	$(BIN)/python -m benchmarks --out out/bench
 
 format: .venv/test-installed
 	$(BIN)/ruff check --fix .
@@ -27,6 +30,10 @@ format: .venv/test-installed
 
 .venv/test-installed: pyproject.toml .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[demo]" --group dev
+	touch $@
+
+.venv/bench-installed: pyproject.toml .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[demo,bench]"
 	touch $@
 
 clean:

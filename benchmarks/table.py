@@ -49,6 +49,8 @@ ORDER = (
     "compiling",
 )
 HEAD = ("Work", "", "Device", "jaxviz", "against", "its time", "ours ÷ its (range)", "commit")
+MORE = ("results apart", "versions")
+"""Columns of the full table alone."""
 
 
 def seconds(value: float) -> str:
@@ -81,8 +83,22 @@ def losses(row: dict, name: str) -> str:
     return text + ("" if most is None else f", peak {most / 1e9:.2f} GB")
 
 
+def apart(row: dict) -> str:
+    """Returns how far both sides' results are apart: values as they are, arrays by their median difference."""
+    found = [(what, each) for what, each in (row["agreement"] or {}).items() if what != "agrees"]
+    texts = []
+    for what, each in found:
+        if "values" in each:
+            texts.append(
+                f"{what.replace('_', ' ')} {' and '.join(f'{value:.4g}' for value in each['values'])}"
+            )
+        else:
+            texts.append(f"{what} {each['median_difference_over_largest']:.0e} of the largest")
+    return "; ".join(texts) or "–"
+
+
 def lines(record: dict) -> Iterable[list[str]]:
-    """Yields the cells of each row of one benchmark."""
+    """Yields the cells of each row of one benchmark, those of `MORE` last."""
     environment = record["environment"]
     for row in record["rows"]:
         ours = row["sides"][row["ours"]]
@@ -96,7 +112,8 @@ def lines(record: dict) -> Iterable[list[str]]:
             cells.append(spread(row["sides"][row["rival"]]) + losses(row, row["rival"]))
             target = f", target ≤ {row['target']}" if "target" in row else ""
             cells.append(f"**{ratio['median']:.2f}** ({ratio['min']:.2f} – {ratio['max']:.2f}){target}")
-        yield [*cells, environment["commit"] + (" (quick)" if record["quick"] else "")]
+        commit = environment["commit"] + (" (quick)" if record["quick"] else "")
+        yield [*cells, commit, apart(row), packages(environment)]
 
 
 def device(environment: dict) -> str:
@@ -120,14 +137,23 @@ def medians(record: dict) -> Iterable[list[str]]:
         ratio = f"**{statistics.median(ratios):.2f}** ({among}){targets[kind]}"
         place, commit = device(record["environment"]), record["environment"]["commit"]
         what = f"{kind}, median of {len(ratios)}"
-        yield [record["title"], what, place, "–", rival, "–", ratio, commit]
+        versions = packages(record["environment"])
+        yield [record["title"], what, place, "–", rival, "–", ratio, commit, "–", versions]
 
 
-def table(records: Iterable[dict], summed: Iterable[str]) -> str:
+def packages(environment: dict) -> str:
+    """Returns the versions that a row was measured with, of peers those that took part."""
+    said = {"jaxviz": environment["jaxviz"], "JAX": environment["jax"], "PyTorch": environment["torch"]}
+    said |= environment.get("peers", {})
+    return ", ".join(f"{name} {version}" for name, version in said.items() if version)
+
+
+def table(records: Iterable[dict], summed: Iterable[str], *, short: bool = False) -> str:
     """Returns one line per row of every benchmark: ours, the best rival, the ratio; medians of those `summed`."""
     ordered = sorted(records, key=lambda r: (r["environment"]["platform"], ORDER.index(r["benchmark"])))
     cells = [(medians if r["benchmark"] in summed else lines)(r) for r in ordered]
-    return markdown(HEAD, (line for rows in cells for line in rows))
+    head = HEAD if short else HEAD + MORE
+    return markdown(head, (line[: len(head)] for rows in cells for line in rows))
 
 
 def grid(records: Iterable[dict]) -> str:
@@ -190,7 +216,7 @@ def whole(records: Iterable[dict], *, short: bool = False) -> str:
             for r in rows
             if r["benchmark"] != "step"
         ]
-        return table((r for r in promised if r["rows"]), SUMMED)
+        return table((r for r in promised if r["rows"]), SUMMED, short=True)
     grids = sorted((r for r in records if r["benchmark"] in GRIDS), key=lambda r: ORDER.index(r["benchmark"]))
     bought = [r for r in records if r["benchmark"] == COMPILING]
     parts = [table(rows + grids, GRIDS)] if rows or grids else []

@@ -10,8 +10,10 @@ import dataclasses
 import importlib
 import json
 import math
+import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,15 @@ import numpy as np
 
 PACKAGES = {"jaxviz": "benchmarks.ours", "torch": "benchmarks.peers"}
 MOST_CALLS = 200
+PEERS = {
+    "torchvision": ("torchvision", "torchvision"),
+    "captum": ("captum", "captum"),
+    "foolbox": ("foolbox", "foolbox"),
+    "torchattacks": ("torchattacks", "torchattacks"),
+    "art": ("ART", "adversarial-robustness-toolbox"),
+    "pystiche": ("pystiche", "pystiche"),
+}
+"""Module → what tables call it, and the package that it comes with."""
 
 
 @dataclasses.dataclass
@@ -69,6 +80,11 @@ def measured(work: Work, options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def peers() -> dict[str, str]:
+    """Returns the versions of the peers that this process has imported."""
+    return {name: version(package) for module, (name, package) in PEERS.items() if module in sys.modules}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.worker")
     parser.add_argument("benchmark")
@@ -96,6 +112,8 @@ def main() -> None:
                     raise  # the first of a row must run; a compiler may refuse where eager code runs
                 lines = str(error).splitlines() or [""]
                 left_out[f"{row} {name}".strip()] = f"{type(error).__name__}: {lines[0][:200]}"
+    if took_part := peers():
+        environment["peers"] = took_part
     record = {"environment": environment, "rows": rows, "left_out": left_out}
     arguments.out.mkdir(parents=True, exist_ok=True)
     np.savez(arguments.out / "results.npz", **results)

@@ -43,7 +43,9 @@ ALLOWED = {
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {"images", "objectives", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
-    "costs": BASE | {"objectives", "networks", "stepping", "techniques", "costs"},
+    "costs": BASE
+    | SOLVING
+    | {"batching", "costs", "drawing", "networks", "objectives", "techniques", "threads", "zoo"},
     "techniques": BASE
     | SYMBOLS
     | SOLVING

@@ -51,9 +51,9 @@ for run in (
     looking.filters,
     looking.activations,
     looking.networks,
-    benching.bench,
     listing.methods,
     listing.presets,
+    benching.bench,
 ):
     register(app, run)
 app.add_typer(weights.app, name="weights")

@@ -93,6 +93,27 @@ def interval_plot(
     return _drawn(canvas)
 
 
+def power_plot(
+    curves: Mapping[str, Sequence[tuple[float, float]]], *, across: str, up: str, title: str = ""
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns curves on two logarithmic axes, on which powers are straight lines.
+
+    Args:
+      curves: Name → points (place, value), both above 0.
+      across: What the horizontal axis is.
+      up: What the vertical axis is.
+      title: Above the curves.
+    """
+    canvas, axes = _axes(title, across, up)
+    for (name, points), color in zip(curves.items(), itertools.cycle(COLORS), strict=False):
+        x, y = np.asarray(points, np.float64).T
+        axes.plot(x, y, color=color, linewidth=1.8, marker="o", markersize=3, label=name)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.legend(frameon=False)
+    return _drawn(canvas)
+
+
 def _axes(title: str, across: str, up: str) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

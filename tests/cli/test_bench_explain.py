@@ -52,8 +52,7 @@ def test_the_record_has_every_product(squeezed):
 
 
 def test_what_does_not_exist_is_told(command):
-    assert command("bench").stderr.startswith(
-        "jaxviz: bench needs --explain TECHNIQUE; there are: activations"
-    )
+    assert "--platform is given without --explain" in command("bench", "--platform", "tpu").stderr
+    assert "which names one itself" in command("bench", "--explain", "style", "--technique", "pgd").stderr
     assert "nearest: style" in command("bench", "--explain", "styel").stderr
     assert command("bench", "--explain", "style", "--platform", "gpu").code == 2
