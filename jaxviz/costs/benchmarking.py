@@ -59,7 +59,8 @@ def bench(
       seconds: For how long each is repeated, at least twice.
       budget: Seconds for all; a technique that is foreseen to go beyond them, or to take more than a fifth, is left
         out. Not of those named.
-      quick: Whether one call of each, at `SIZE_QUICK` pixels, will do: a check that it runs, no measurement.
+      quick: Whether one call of each, at `SIZE_QUICK` pixels, will do: a check that it runs, no measurement, and no
+        share of a ceiling.
       on_row: Called with each row as soon as it is there.
 
     Returns:
@@ -104,7 +105,7 @@ def bench(
         row = {"technique": name, "family": made.family, "size": size, "precision": precision}
         row |= {"batch": batch, "unit": made.unit}
         row |= _one(found, arguments, repeated) if batch == 1 else _several(made, arguments, batch, repeated)
-        rows.append(row | _pace(row, found, top))
+        rows.append(row | _pace(row, found, None if quick else top))
         if on_row is not None:
             on_row(rows[-1])
     return record | {"rows": rows, "left_out": left_out, "seconds": {"total": time.perf_counter() - began}}
@@ -166,12 +167,12 @@ def _several(
     return numbers | taken
 
 
-def _pace(row: dict[str, Any], found: Traced, top: float) -> dict[str, Any]:
+def _pace(row: dict[str, Any], found: Traced, top: float | None) -> dict[str, Any]:
     made = row["batch"] * found.operations if found.counted else None
     reached = None if made is None else made / row["median_s"]
     return {
         "per_second": row["batch"] / row["median_s"],
         "operations": made,
         "operations_per_second": reached,
-        "share_of_ceiling": None if reached is None else reached / top,
+        "share_of_ceiling": None if reached is None or top is None else reached / top,
     }
