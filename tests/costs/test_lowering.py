@@ -24,6 +24,12 @@ UNPOOLED = {
 }
 """Techniques without a derivative through max pooling: they have none, or by a layer after the last pooling."""
 ACCELERATORS = ("tpu", "cuda")
+ALIKE = {
+    *("grad-times-input", "deconvnet", "smoothgrad-squared", "vargrad", "hirescam", "layercam"),
+    *("diverse", "regularized", "mifgsm", "nifgsm"),
+}
+"""Whose programs are made of what others' are made of."""
+NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in ALIKE)) for name in costs.TECHNIQUES]
 
 
 def spare_rows(found):
@@ -44,7 +50,7 @@ def derivative_of_pooling(text):
     return automatic, by_winner
 
 
-@pytest.mark.parametrize("name", costs.TECHNIQUES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_technique_is_ready_for_accelerators_that_are_not_here(name):
     made = costs.program(name, size=SIZE)
     for platform in ACCELERATORS:
