@@ -174,7 +174,7 @@ def counted_by_xla(technique, size):
 
 
 @pytest.mark.optimized
-@pytest.mark.parametrize(("technique", "share"), [("gradient", 0.90), ("style", 0.95)])
+@pytest.mark.parametrize(("technique", "share"), [("gradient", 0.95), ("style", 0.99)])
 def test_work_is_what_xla_counts_but_for_what_is_no_product(technique, share):
     """XLA counts each operation of other kinds too: poolings, ReLUs, sums."""
     own = costs.explain(technique, platform="cpu", size=64).flops
