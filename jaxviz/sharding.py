@@ -29,7 +29,8 @@ def mesh(devices: int | str = "all") -> Mesh:
       >>> dict(jaxviz.mesh(1).shape)
       {'batch': 1}
     """
-    there = jax.devices()
+    # Of a group of processes each works on its own devices.
+    there = jax.local_devices()
     wanted = str(devices).strip().lower()
     if wanted != "all" and not (wanted.isdecimal() and int(wanted) > 0):
         raise ValueError(f"devices is {devices!r}; expected 'all' or a number from 1 to {len(there)}")

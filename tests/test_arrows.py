@@ -31,6 +31,7 @@ ALLOWED = {
     "zoo": BASE | {"networks", "checkpoints"},
     "drawing": BASE | {"images", "drawing"},
     "sharding": BASE,
+    "distributed": {"distributed"},
     "threads": set(),
     "batching": BASE | {"sharding", "threads"},
     "solution": set(),
@@ -41,7 +42,17 @@ ALLOWED = {
     "problem": BASE | SYMBOLS | {"networks"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
-    | {"images", "objectives", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
+    | {
+        "images",
+        "objectives",
+        "drawing",
+        "networks",
+        "distributed",
+        "sharding",
+        "batching",
+        "techniques",
+        "jobs",
+    },
     "techniques": BASE
     | SYMBOLS
     | SOLVING

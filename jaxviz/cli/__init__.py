@@ -24,8 +24,12 @@ from jaxviz.cli import (
 )
 from jaxviz.cli.command import register
 from jaxviz.cli.session import Failure, Incomplete, Stopped
+from jaxviz.distributed import GroupError
 from jaxviz.images import PictureError
 from jaxviz.jobs import RunError
+
+TOLD = (PictureError, WeightsError, Failure, RunError, GroupError, OSError, ImportError)
+"""Errors whose own line says all."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -104,7 +108,7 @@ def _explained(error: BaseException) -> tuple[int, str]:
     if hasattr(error, "format_message"):
         message = _line(error.format_message())
         return 2, message and f"{message.rstrip('.')}; --help shows what there is"
-    if isinstance(error, PictureError | WeightsError | Failure | RunError | OSError | ImportError):
+    if isinstance(error, TOLD):
         return 1, _line(error)
     if isinstance(error, KeyError | ValueError):
         return 2, _line(error.args[0] if error.args else error)
