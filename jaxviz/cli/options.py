@@ -139,39 +139,6 @@ MEMORY = [
         None,
     ),
 ]
-MANY = [
-    parameter(
-        "batch",
-        Annotated[
-            int | None,
-            option(
-                "--batch",
-                MACHINE,
-                "Many pictures: so many at once; default: as memory allows.",
-                min=1,
-            ),
-        ],
-        None,
-    ),
-    parameter(
-        "devices",
-        Annotated[str, option("--devices", MACHINE, "Many pictures: how many devices share them, or all.")],
-        "1",
-    ),
-    parameter(
-        "workers",
-        Annotated[
-            int | None,
-            option(
-                "--workers",
-                MACHINE,
-                "Many pictures: threads that read; default: as there are cores.",
-                min=1,
-            ),
-        ],
-        None,
-    ),
-]
 
 
 SOLVING = [

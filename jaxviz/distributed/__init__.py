@@ -8,6 +8,6 @@ lives in process 0.
 """
 
 from jaxviz.distributed.group import Alone, Group, GroupError
-from jaxviz.distributed.joining import is_said, joined, present
+from jaxviz.distributed.joining import WAIT, is_said, joined, present
 
-__all__ = ["Alone", "Group", "GroupError", "is_said", "joined", "present"]
+__all__ = ["WAIT", "Alone", "Group", "GroupError", "is_said", "joined", "present"]

@@ -127,7 +127,8 @@ class Group(Alone):
                 self._tell("left", True)
             elif not self.cause:
                 interrupted = isinstance(error, KeyboardInterrupt)
-                reason = "was interrupted" if interrupted else f"stopped: {_line(error)}"
+                # The remedy after the semicolon is for that process.
+                reason = "was interrupted" if interrupted else f"stopped: {_line(error).partition('; ')[0]}"
                 self._tell("stopped", f"{self._named(self.index)} {reason}")
         end = time.monotonic() + seconds
         while self.index == 0 and len(self.live) > 1 and time.monotonic() < end:

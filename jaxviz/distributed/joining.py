@@ -72,7 +72,7 @@ def joined(
                 processes,
                 process,
                 cluster_detection_method=None if coordinator is None else "deactivate",
-                initialization_timeout=wait,
+                initialization_timeout=max(1, wait - 5),  # JAX takes 5 s more than it is given
                 heartbeat_timeout_seconds=heartbeat,
             )
         except ValueError as error:

@@ -69,6 +69,7 @@ class Report:
       failures: Name and cause of each picture without a result, of the whole run; of several processes the first
         alone reads them.
       seconds: What this call took.
+      process: Which of several processes this one is, from 0.
       processes: How many made them.
       idle: How many of these found nothing to do, since there are fewer shards.
     """
@@ -79,6 +80,7 @@ class Report:
     already: int
     failures: Sequence[tuple[str, str]]
     seconds: float
+    process: int = 0
     processes: int = 1
     idle: int = 0
 
@@ -170,7 +172,8 @@ def run(
                 )
     seconds = time.perf_counter() - began
     idle = max(0, group.count - len(missing)) if missing else 0
-    return Report(folder, total, counter.done - already, already, failed, seconds, group.count, idle)
+    made = counter.done - already
+    return Report(folder, total, made, already, failed, seconds, group.index, group.count, idle)
 
 
 def iterate(
