@@ -19,8 +19,9 @@ import grain  # noqa: F401  see killed.py
 import pyarrow.parquet  # noqa: F401
 from little import Drawn, Mean
 
-from jaxviz import distributed, jobs
+from jaxviz import distributed, images, jobs
 from jaxviz.cli import _explained
+from jaxviz.jobs import manifest, sharing
 
 
 class Doomed(Mean):
@@ -32,27 +33,45 @@ class Doomed(Mean):
 
     def __call__(self, *arguments):
         if len(self.calls) == self.at:
-            if self.what == "full":
-                raise OSError(errno.ENOSPC, "No space left on device")
-            if self.what == "busy":
-                time.sleep(1000)
-            if self.what == "interrupted":
-                raise KeyboardInterrupt
-            os.kill(os.getpid(), signal.SIGKILL)
+            ENDS[self.what]()
         return super().__call__(*arguments)
+
+
+def fill():
+    def write(path, picture):
+        with images.writing(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    images.write = write
+
+
+ENDS = {
+    "busy": lambda: time.sleep(1000),
+    "full": fill,
+    "interrupted": lambda: os.kill(os.getpid(), signal.SIGINT),
+    "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+}
 
 
 def work(port, count, index, out, told):
     """What one process does; prints its report."""
     usual = {"pictures": 30, "bad": (7,), "shard": 3, "seconds": 0.0, "at": -1, "what": "", "settings": {}}
-    given = usual | {"wait": 20, "heartbeat": 30} | told
+    usual |= {"wait": 20, "heartbeat": 30, "environment": None, "code": None, "seen": 90, "out": out.name}
+    given = usual | told
+    sharing.SEEN = given["seen"]
+    if given["code"] is not None:
+        manifest.code_hash = lambda: given["code"]
     source = Drawn(given["pictures"], bad=given["bad"], shapes=((8, 8), (8, 16)))
     task = Doomed(given["at"], given["what"], seconds=given["seconds"], settings=given["settings"])
     seen = []
 
     def run():
         report = jobs.run(
-            task, source, out=out, shard=given["shard"], on_progress=lambda at: seen.append(at.done)
+            task,
+            source,
+            out=out.parent / given["out"],
+            shard=given["shard"],
+            on_progress=lambda at: seen.append(at.done),
         )
         found = {name: getattr(report, name) for name in ("total", "made", "already", "processes", "idle")}
         print(json.dumps(found | {"own": sum(shape[0] for shape in task.calls), "seen": seen}))  # noqa: T201
@@ -60,13 +79,12 @@ def work(port, count, index, out, told):
     if count == 1:
         run()
         return
-    with distributed.joined(
-        f"127.0.0.1:{port}",
-        given.get("processes", count),
-        index,
-        wait=given["wait"],
-        heartbeat=given["heartbeat"],
-    ):
+    by_hand = (f"127.0.0.1:{port}", count, index)
+    if given["environment"] is not None:
+        by_hand = ()
+        os.environ.update({name: text.format(index=index) for name, text in given["environment"].items()})
+        os.environ["JAX_COORDINATOR_PORT"] = str(port)
+    with distributed.joined(*by_hand, wait=given["wait"], heartbeat=given["heartbeat"]):
         run()
 
 
