@@ -20,7 +20,7 @@ def mesh(devices: int | str = "all") -> Mesh:
     """Returns a mesh of one axis, "batch", for `minimize(..., mesh=)` and `batched(..., mesh=)`.
 
     Args:
-      devices: How many to take, at least 1; "all" for all that there are.
+      devices: How many to take, at least 1; "all" for all that this process has.
 
     Raises:
       ValueError: If there are fewer.
@@ -29,7 +29,6 @@ def mesh(devices: int | str = "all") -> Mesh:
       >>> dict(jaxviz.mesh(1).shape)
       {'batch': 1}
     """
-    # Of a group of processes each works on its own devices.
     there = jax.local_devices()
     wanted = str(devices).strip().lower()
     if wanted != "all" and not (wanted.isdecimal() and int(wanted) > 0):

@@ -69,12 +69,13 @@ class Group(Alone):
 
     Args:
       client: Of JAX's coordinator: a store of texts under keys, and the list of those alive.
+      name: Of this group, under which its keys are.
       index: Of this process.
       count: Of all processes.
     """
 
-    def __init__(self, client: Any, index: int, count: int):
-        self.client, self.index, self.count = client, index, count
+    def __init__(self, client: Any, name: str, index: int, count: int):
+        self.client, self.name, self.index, self.count = client, name, index, count
         self.hosts: list[str] = []
         self.cause = ""
         self.live = set(range(count))
@@ -114,12 +115,12 @@ class Group(Alone):
             self.heard.set()
             raise GroupError(f"{self.cause}; {REMEDY}")
 
-    def leave(self, error: BaseException | None, seconds: float) -> None:
-        """Says why this process goes, if not in order; process 0 waits for the others, which need its coordinator.
+    def leave(self, error: BaseException | None, wait: float) -> None:
+        """Says that this process goes, and why if not in order.
 
         Args:
           error: What it goes for; None where it is done.
-          seconds: What process 0 waits at most.
+          wait: Seconds at most in which process 0 waits until the others are gone, which need its coordinator.
         """
         self.heard.set()
         with contextlib.suppress(jax.errors.JaxRuntimeError):
@@ -130,7 +131,7 @@ class Group(Alone):
                 # The remedy after the semicolon is for that process.
                 reason = "was interrupted" if interrupted else f"stopped: {_line(error).partition('; ')[0]}"
                 self._tell("stopped", f"{self._named(self.index)} {reason}")
-        end = time.monotonic() + seconds
+        end = time.monotonic() + wait
         while self.index == 0 and len(self.live) > 1 and time.monotonic() < end:
             time.sleep(POLL)
         self.over.set()
@@ -174,10 +175,10 @@ class Group(Alone):
         return f"process {index}" + (f" on {self.hosts[index]}" if self.hosts else "")
 
     def _tell(self, key: str, value: Any) -> None:
-        self.client.key_value_set(f"jaxviz/{key}/{self.index}", json.dumps(value), allow_overwrite=True)
+        self.client.key_value_set(f"{self.name}/{key}/{self.index}", json.dumps(value), allow_overwrite=True)
 
     def _told(self, key: str) -> dict[int, Any]:
-        found = self.client.key_value_dir_get(f"jaxviz/{key}/")
+        found = self.client.key_value_dir_get(f"{self.name}/{key}/")
         return {int(path.rpartition("/")[2]): json.loads(text) for path, text in found}
 
 

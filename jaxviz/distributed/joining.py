@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import importlib.util
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,8 @@ WAIT = 300
 """Seconds in which all processes must have come."""
 HEARTBEAT = 30
 """Seconds without a sign of life after which a process counts as dead."""
+_numbers = itertools.count()
+"""Of groups: all processes make the same ones, in the same order."""
 _now: list[Group] = []
 """The group of this process, while it is in one."""
 
@@ -83,7 +86,8 @@ def joined(
             raise GroupError(f"the processes cannot be joined: {' '.join(str(error).split())}") from error
         tell(lambda: f"process 0, where the coordinator is, has ended or cannot be reached; {REMEDY}")
         try:
-            with _grouped(heartbeat) as group:
+            # By then the others have ended in order, or been ended, or are counted as dead.
+            with _grouped(wait=heartbeat + GRACE) as group:
                 yield group
         finally:
             jax.distributed.shutdown()
@@ -97,7 +101,8 @@ def present() -> Iterator[Alone]:
     elif _state().client is None or _state().num_processes == 1:
         yield Alone()
     else:
-        with _grouped(HEARTBEAT) as group:
+        # Who has called initialize parts from the others as well.
+        with _grouped(wait=0) as group:
             yield group
 
 
@@ -109,13 +114,13 @@ def is_said(environment: Mapping[str, str] = os.environ) -> bool:
 
     Example:
       >>> from jaxviz import distributed
-      >>> distributed.is_said({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "1"})
+      >>> distributed.is_said({"TPU_WORKER_HOSTNAMES": "host0,host1"})
       True
     """
     # srun alone sets SLURM_STEP_NODELIST: a batch script itself is one process.
     if "SLURM_STEP_NODELIST" in environment and "SLURM_PROCID" in environment:
         return int(environment.get("SLURM_NTASKS", "1")) > 1
-    if "OMPI_COMM_WORLD_RANK" in environment:
+    if "OMPI_MCA_orte_hnp_uri" in environment:
         return int(environment.get("OMPI_COMM_WORLD_SIZE", "1")) > 1
     hosts = environment.get("TPU_PROCESS_ADDRESSES") or environment.get("TPU_WORKER_HOSTNAMES", "")
     if "," in hosts:
@@ -125,9 +130,10 @@ def is_said(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 @contextlib.contextmanager
-def _grouped(heartbeat: float) -> Iterator[Group]:
+def _grouped(wait: float) -> Iterator[Group]:
     state, error = _state(), None
-    group = Group(state.client, state.process_id, state.num_processes)
+    name = f"jaxviz/{next(_numbers)}"
+    group = Group(state.client, name, state.process_id, state.num_processes)
     _now.append(group)
     try:
         group.start()
@@ -137,8 +143,7 @@ def _grouped(heartbeat: float) -> Iterator[Group]:
         raise
     finally:
         _now.remove(group)
-        # By then the others have ended in order, or been ended, or are counted as dead.
-        group.leave(error, heartbeat + GRACE)
+        group.leave(error, wait)
 
 
 def _state() -> Any:

@@ -16,6 +16,7 @@ import warnings
 from pathlib import Path
 
 import grain  # noqa: F401  see killed.py
+import jax
 import pyarrow.parquet  # noqa: F401
 from little import Drawn, Mean
 
@@ -57,6 +58,7 @@ def work(port, count, index, out, told):
     """What one process does; prints its report."""
     usual = {"pictures": 30, "bad": (7,), "shard": 3, "seconds": 0.0, "at": -1, "what": "", "settings": {}}
     usual |= {"wait": 20, "heartbeat": 30, "environment": None, "code": None, "seen": 90, "out": out.name}
+    usual["plain"] = False
     given = usual | told
     sharing.SEEN = given["seen"]
     if given["code"] is not None:
@@ -80,6 +82,12 @@ def work(port, count, index, out, told):
         run()
         return
     by_hand = (f"127.0.0.1:{port}", count, index)
+    if given["plain"]:
+        jax.distributed.initialize(*by_hand, cluster_detection_method="deactivate")
+        jobs.run(task, source, out=out, shard=given["shard"])
+        run()
+        jax.distributed.shutdown()
+        return
     if given["environment"] is not None:
         by_hand = ()
         os.environ.update({name: text.format(index=index) for name, text in given["environment"].items()})

@@ -85,6 +85,7 @@ def outcomes(folder):
             "0": {"settings": {"weights_sha256": "a"}},
             "1": {"settings": {"weights_sha256": "b"}, "code": "changed"},
         },
+        "plain": {"count": 2, "all": {"plain": True}},
         "led": {"count": 2, "all": {"seconds": 0.1}, "0": {"at": 2, "what": "killed"}},
         "again": {"count": 1, "folder": "led"},
     }
@@ -105,6 +106,12 @@ def test_two_processes_make_what_one_makes_to_the_bit(outcomes, folder):
         assert (report["total"], report["made"], report["already"], report["idle"]) == (30, 30, 0, 0)
         assert report["seen"] == sorted(report["seen"])
         assert report["seen"][-1] == 30
+
+
+def test_processes_that_have_joined_by_themselves_share_one_run_after_another(outcomes, folder):
+    assert codes(outcomes["plain"]) == [0, 0]
+    assert files(folder / "plain") == files(folder / "one")
+    assert [outcome["report"]["already"] for outcome in outcomes["plain"]] == [30, 30]
 
 
 def test_more_processes_than_pictures(outcomes, folder):
@@ -240,7 +247,7 @@ def test_where_nothing_says_that_there_are_others(tmp_path):
         (SLURM, True),
         ({**SLURM, "SLURM_NTASKS": "1"}, False),
         ({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, False),
-        ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"}, True),
+        ({"OMPI_MCA_orte_hnp_uri": "1.0;tcp://a:1", "OMPI_COMM_WORLD_SIZE": "2"}, True),
         ({"TPU_WORKER_HOSTNAMES": "a,b"}, True),
         ({"TPU_WORKER_HOSTNAMES": "localhost"}, False),
         ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, False),
