@@ -1,7 +1,8 @@
 """Runs jobs in groups of processes over loopback; run by test_processes.py as a process of its own.
 
 Each process is a fork of this one, which has imported everything and started nothing. The steps come as JSON, each
-with `folder`, `count`, what holds for `all` processes and what for one, by its number; the outcomes go to stdout.
+with `folder`, `count`, what holds for `all` processes, what for one, by its number, and `kill`: which to kill and
+after how many seconds. The outcomes go to stdout.
 """
 
 import errno
@@ -128,6 +129,10 @@ def step(folder, told):
         child(folder, port, count, k, folder / told["folder"], told.get("all", {}) | told.get(str(k), {})): k
         for k in indices
     }
+    if "kill" in told:
+        index, seconds = told["kill"]
+        time.sleep(seconds)
+        os.kill(next(number for number, k in numbers.items() if k == index), signal.SIGKILL)
     outcomes = {}
     for _ in numbers:
         number, status = os.wait()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,25 @@ def test_when_another_process_is_killed_the_others_stop_and_any_number_goes_on(t
     assert sum(made(again)) in (29 - again[0]["report"]["already"], 30 - again[0]["report"]["already"])
     assert files(tmp_path / "a") == files(tmp_path / "one")
     assert codes(one) == [0]
+
+
+@pytest.mark.slow
+def test_twelve_kills_of_groups_of_all_sizes_lose_nothing_double_nothing_and_change_no_bit(tmp_path):
+    randomness, steps = random.Random(0), [{"folder": "one", "count": 1, "all": {"pictures": 600}}]
+    for k in range(12):
+        count = 2 + k % 3
+        kill = [randomness.randrange(count), randomness.uniform(0.3, 2.5)]
+        told = {"pictures": 600, "seconds": 0.5, "heartbeat": 5, "wait": 10}
+        steps.append({"folder": "killed", "count": count, "all": told, "kill": kill})
+    *attempts, last = grouped(tmp_path, *steps, {"folder": "killed", "count": 2, "all": {"pictures": 600}})
+    for outcomes in attempts[1:]:
+        assert sorted(set(codes(outcomes))) == [-9, 1]
+        assert codes(outcomes).count(-9) == 1
+        assert max(outcome["seconds"] for outcome in outcomes) < 30
+    assert codes(last) == [0, 0]
+    assert sum(made(last)) > 0
+    assert files(tmp_path / "killed") == files(tmp_path / "one")
+    check_rows(tmp_path / "killed", 600)
 
 
 @pytest.mark.slow
