@@ -1,5 +1,6 @@
 """The command line: it parses, calls the library, and writes. `jaxviz COMMAND --help` tells the rest."""
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -93,6 +94,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = "interrupted before there was a result"
     if message:
         print(f"jaxviz: {message}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def process() -> int:
+    """Returns as `main` does, but ends the process itself after Ctrl-C."""
+    code = main()
+    if code == 130:
+        # A thread of JAX may still compile, for which the end of Python comes too early: it would end in a fault.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     return code
 
 
