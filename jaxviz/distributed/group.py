@@ -95,14 +95,17 @@ class Group(Alone):
         self.round += 1
         key = f"{self.round}-{name}"
         self._tell(key, value)
-        while len(told := self._told(key)) < self.count:
+        while True:
+            left = set(self._told("left"))  # before what is told, which comes before leaving
+            told = self._told(key)
+            if len(told) == self.count:
+                return [told[k] for k in range(self.count)]
             self.check()
-            if gone := sorted(set(self._told("left")) - set(told)):
+            if gone := sorted(left - set(told)):
                 raise GroupError(f"{self._named(gone[0])} has left before all were done; {REMEDY}")
             if meanwhile is not None:
                 meanwhile()
             time.sleep(POLL)
-        return [told[k] for k in range(self.count)]
 
     def others(self, since: int) -> list[tuple[int, ...]]:
         """As of `Alone`."""
@@ -138,9 +141,8 @@ class Group(Alone):
 
     def _watch(self) -> None:
         while not self.over.wait(PULSE):
-            with contextlib.suppress(
-                jax.errors.JaxRuntimeError
-            ):  # no coordinator: then JAX ends this process
+            # Without a coordinator JAX ends this process.
+            with contextlib.suppress(jax.errors.JaxRuntimeError):
                 self._tell("progress", [self.round, *self.progress])
                 self.seen = self._told("progress")
                 self.cause = self._found()
@@ -152,9 +154,10 @@ class Group(Alone):
 
     def _found(self) -> str:
         """Returns which process has stopped or died, and why; empty where none has."""
+        gone = set(range(self.count)) - self.live  # before what they have said on going
         if stopped := self._told("stopped"):
             return str(stopped[min(stopped)])
-        if dead := sorted(set(range(self.count)) - self.live - set(self._told("left"))):
+        if dead := sorted(gone - set(self._told("left"))):
             return f"{self._named(dead[0])} was killed, or cannot be reached any more"
         return ""
 
