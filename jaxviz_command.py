@@ -22,9 +22,9 @@ def main() -> int:
     if environment is not None and sys.executable:
         with contextlib.suppress(OSError):  # then without
             os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
-    from jaxviz.cli import main as run
+    from jaxviz.cli import process
 
-    return run()
+    return process()
 
 
 def with_huge_pages(environment: Mapping[str, str]) -> dict[str, str] | None:

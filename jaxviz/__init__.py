@@ -8,6 +8,7 @@ Every technique is one equation with different symbols filled in, compiled by JA
 from jaxviz import (
     colors,
     constraints,
+    distributed,
     gradient_rules,
     images,
     jobs,
@@ -53,6 +54,7 @@ __all__ = [
     "chunk_size",
     "colors",
     "constraints",
+    "distributed",
     "dream",
     "embedding",
     "evaluation",

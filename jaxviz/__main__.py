@@ -2,6 +2,6 @@
 
 import sys
 
-from jaxviz.cli import main
+from jaxviz.cli import process
 
-sys.exit(main())
+sys.exit(process())

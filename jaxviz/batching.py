@@ -142,7 +142,7 @@ def device_memory(device: jax.Device) -> int:
     container = Path("/sys/fs/cgroup/memory.max")
     if container.is_file() and (text := container.read_text().strip()).isdecimal():
         limits.append(int(text))
-    return min(limits) // sum(other.platform == "cpu" for other in jax.devices())
+    return min(limits) // sum(other.platform == "cpu" for other in jax.local_devices())
 
 
 class _Batched:
@@ -153,7 +153,7 @@ class _Batched:
         self.function = function
         self.axes, self.size, self.mesh = axes, size, mesh
         self.devices = 1 if mesh is None else mesh.size
-        self.device = jax.devices()[0] if mesh is None else mesh.devices.flat[0]
+        self.device = jax.local_devices()[0] if mesh is None else mesh.devices.flat[0]
         self.program = program
         self.chosen: dict[Any, tuple[int, int]] = {}
 

@@ -118,7 +118,7 @@ def plan(
     Raises:
       ValueError: If even the smallest form needs more; the message says how much.
     """
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     budget = int(DEVICE_SHARE * device_memory(device)) if memory is None else bytes_of(memory)
     predicted, least, sides = None, None, None
     if forms is None:
@@ -151,7 +151,7 @@ def resident() -> int:
 
 def peak() -> int:
     """Returns the most bytes that this process, or the accelerator that it uses, has held at once; 0 if unknown."""
-    found = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    found = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
     if found:
         return int(found)
     try:

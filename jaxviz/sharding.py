@@ -26,7 +26,7 @@ def mesh(devices: int | str = "all", *, rows: int = 1) -> Mesh:
     so many of them, by the axis "rows": one picture that is too large for a device, or a batch of such.
 
     Args:
-      devices: How many to take, at least 1; "all" for all that there are.
+      devices: How many to take, at least 1; "all" for all that this process has.
       rows: Devices that share the rows of one picture, a divisor of the number of devices.
 
     Raises:
@@ -36,7 +36,7 @@ def mesh(devices: int | str = "all", *, rows: int = 1) -> Mesh:
       >>> dict(jaxviz.mesh(1).shape)
       {'batch': 1}
     """
-    there = jax.devices()
+    there = jax.local_devices()
     wanted = str(devices).strip().lower()
     if wanted != "all" and not (wanted.isdecimal() and int(wanted) > 0):
         raise ValueError(f"devices is {devices!r}; expected 'all' or a number from 1 to {len(there)}")

@@ -31,6 +31,7 @@ ALLOWED = {
     "zoo": BASE | {"networks", "checkpoints"},
     "drawing": BASE | {"images", "drawing"},
     "sharding": BASE,
+    "distributed": {"distributed"},
     "threads": set(),
     "batching": BASE | {"sharding", "threads"},
     "solution": set(),
@@ -42,7 +43,17 @@ ALLOWED = {
     "problem": BASE | SYMBOLS | {"networks"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
-    | {"images", "objectives", "drawing", "networks", "sharding", "batching", "techniques", "jobs"},
+    | {
+        "images",
+        "objectives",
+        "drawing",
+        "networks",
+        "distributed",
+        "sharding",
+        "batching",
+        "techniques",
+        "jobs",
+    },
     "costs": BASE
     | SOLVING
     | {"batching", "costs", "drawing", "networks", "objectives", "techniques", "threads", "zoo"},

@@ -1,5 +1,6 @@
 """The command line: it parses, calls the library, and writes. `jaxviz COMMAND --help` tells the rest."""
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -25,8 +26,12 @@ from jaxviz.cli import (
 )
 from jaxviz.cli.command import register
 from jaxviz.cli.session import Failure, Incomplete, Stopped
+from jaxviz.distributed import GroupError
 from jaxviz.images import PictureError
 from jaxviz.jobs import RunError
+
+TOLD = (PictureError, WeightsError, Failure, RunError, GroupError, OSError, ImportError)
+"""Errors whose own line says all."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,6 +99,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def process() -> int:
+    """Returns as `main` does, but ends the process itself after Ctrl-C."""
+    code = main()
+    if code == 130:
+        # A thread of JAX may still compile, for which the end of Python comes too early: it would end in a fault.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
 def _explained(error: BaseException) -> tuple[int, str]:
     if isinstance(error, typer.Exit):
         return error.exit_code, ""
@@ -106,7 +122,7 @@ def _explained(error: BaseException) -> tuple[int, str]:
     if hasattr(error, "format_message"):
         message = _line(error.format_message())
         return 2, message and f"{message.rstrip('.')}; --help shows what there is"
-    if isinstance(error, PictureError | WeightsError | Failure | RunError | OSError | ImportError):
+    if isinstance(error, TOLD):
         return 1, _line(error)
     if isinstance(error, KeyError | ValueError):
         return 2, _line(error.args[0] if error.args else error)

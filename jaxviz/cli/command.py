@@ -4,6 +4,7 @@
 and finishes the session around the function.
 """
 
+import contextlib
 import inspect
 import typing
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from typing import Any
 
 import typer
 
-from jaxviz.cli import options
+from jaxviz.cli import groups, options
+from jaxviz.cli.many import GROUP, MANY
 from jaxviz.cli.session import Session
 from jaxviz.techniques import Family
 
@@ -67,13 +69,13 @@ def command(
         shared += options.COMPUTING if computes else []
         shared += options.READING if reads else []
         shared += options.MEMORY if many or solves else []
-        shared += options.MANY if many else []
+        shared += [*MANY, *GROUP] if many else []
         names = {parameter.name for parameter in own}
         said = name or function.__name__
 
         def run(**given: Any) -> None:
             session = Session(said, given, family=family, usual_out=out)
-            with session:
+            with session, groups.joined(session) if many else contextlib.nullcontext():
                 function(session, **{key: value for key, value in given.items() if key in names})
 
         parameters = [*own, *(parameter for parameter in shared if parameter.name not in names)]

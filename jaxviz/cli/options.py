@@ -142,35 +142,6 @@ MEMORY = [
         None,
     ),
 ]
-MANY = [
-    parameter(
-        "batch",
-        Annotated[
-            int | None,
-            option(
-                "--batch",
-                MACHINE,
-                "Many pictures: so many at once; default: as memory allows.",
-                min=1,
-            ),
-        ],
-        None,
-    ),
-    parameter("devices", Devices, "1"),
-    parameter(
-        "workers",
-        Annotated[
-            int | None,
-            option(
-                "--workers",
-                MACHINE,
-                "Many pictures: threads that read; default: as there are cores.",
-                min=1,
-            ),
-        ],
-        None,
-    ),
-]
 
 
 SOLVING = [

@@ -10,7 +10,7 @@ import typer
 
 import jaxviz
 from jaxviz import images, jobs
-from jaxviz.cli import options, runs
+from jaxviz.cli import groups, options, runs
 from jaxviz.cli.classes import best_classes, class_name, class_scores
 from jaxviz.cli.dividing import Pictures, divided
 from jaxviz.cli.methods import Choice
@@ -68,7 +68,7 @@ def _check(session: Session, source: str, choice: Choice) -> None:
             f"{choice.name} is one result for many pictures, and {source} is one; "
             "give a folder, a glob in quotes, a .txt list of paths or tfds:NAME"
         )
-    for name in ("save", "memory", "batch"):
+    for name in ("save", "memory", "batch", "shard", *groups.OPTIONS):
         if session.given[name] != runs.MANY_ALONE[name]:
             raise ValueError(f"--{name} is for attacks on each picture; {choice.name} is one result for all")
     if session.given["out"] is None:

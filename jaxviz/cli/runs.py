@@ -10,6 +10,7 @@ import rich.progress
 
 import jaxviz
 from jaxviz import images, jobs
+from jaxviz.cli import groups
 from jaxviz.cli.methods import Choice, chosen_neuron, class_index
 from jaxviz.cli.session import Session, Stopped, optimizer_named
 from jaxviz.jobs.tasks.features import averaged
@@ -20,7 +21,15 @@ SHOWN = 10
 """Failures that are told by name; all of them are in the run's rows."""
 
 
-MANY_ALONE = {"batch": None, "memory": None, "devices": "1", "workers": None, "save": "pictures"}
+MANY_ALONE = {
+    "batch": None,
+    "memory": None,
+    "devices": "1",
+    "workers": None,
+    "save": "pictures",
+    "shard": None,
+    **dict.fromkeys(groups.OPTIONS),
+}
 """Options that one picture has no use for, and what they are where they are not given."""
 
 
@@ -65,7 +74,10 @@ def feature_arrays(
 
 
 def run(session: Session, source: str, make: Callable[[], jobs.Task]) -> jobs.Report:
-    """Brings a run folder to its end, with progress, and tells what failed; exit code 3 where anything did."""
+    """Brings a run folder to its end, with progress, and tells what failed; exit code 3 where anything did.
+
+    Of several processes all but the first end here.
+    """
     given = session.given
     out = given["out"] or Path(session.out.stem)
     pictures = jobs.open_source(source)
@@ -96,6 +108,7 @@ def run(session: Session, source: str, make: Callable[[], jobs.Task]) -> jobs.Re
                 batch=given["batch"],
                 memory=given["memory"],
                 mesh=mesh,
+                shard=given["shard"],
                 workers=given["workers"],
                 max_pixels=given["max_pixels"],
                 on_progress=on_progress,
@@ -104,13 +117,21 @@ def run(session: Session, source: str, make: Callable[[], jobs.Task]) -> jobs.Re
             raise Stopped(
                 f"interrupted; {out} is complete up to its last shard, the same command goes on"
             ) from None
+    if report.process:
+        raise groups.Helped
     session.settle(out=out, **{"source": pictures.describe()})
     failures = [{"name": name, "failure": cause} for name, cause in report.failures]
     counts = {"total": report.total, "made": report.made, "already": report.already}
+    if report.processes > 1:
+        counts["processes"] = report.processes
     session.record["run"] = counts | {"failures": failures}
     session.record["seconds"] = {"run": report.seconds}
     before = f" ({report.already} of them before)" if report.already else ""
     session.say(f"{out}: {report.total} pictures{before}, {len(failures)} failed, {report.seconds:.1f} s")
+    if report.idle:
+        session.say(
+            f"  {report.idle} of {report.processes} processes had nothing to do: there are fewer shards (--shard)"
+        )
     for failure in failures[:SHOWN]:
         session.say(f"  {failure['name']}: {failure['failure']}")
     if len(failures) > SHOWN:

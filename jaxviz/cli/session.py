@@ -170,7 +170,7 @@ class Session:
 
     def _finish(self) -> None:
         self.record["versions"] = versions()
-        self.record["device"] = str(jax.devices()[0])
+        self.record["device"] = str(jax.local_devices()[0])
         if self.json_path is not None:
             text = json.dumps(_plain(self.record), indent=2, allow_nan=False) + "\n"
             if self.json_path == "-":

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,8 @@ class Manifest:
 
     def write(self, folder: Path, **state: Any) -> None:
         """Writes the manifest with how the run stands; never a partial file."""
-        versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "numpy", "pillow")}
-        whole = {"format": FORMAT, **self.decides(), "versions": versions, "device": str(jax.devices()[0])}
+        device = str(jax.local_devices()[0])
+        whole = {"format": FORMAT, **self.decides(), **software(), "device": device}
         with images.atomically(folder / NAME) as temporary:
             temporary.write_text(
                 json.dumps(whole | state, indent=2, allow_nan=False) + "\n", encoding="utf-8"
@@ -87,18 +87,52 @@ class Manifest:
             )
 
 
-def _differences(found: Any, expected: Any, where: str = "") -> Iterator[str]:
+def _differences(
+    found: Any, expected: Any, where: str = "", between: tuple[str, str] = ("there", "here")
+) -> Iterator[str]:
     if isinstance(found, dict) and isinstance(expected, dict):
         for key in sorted({*found, *expected}):
             path = f"{where}.{key}" if where else str(key)
-            yield from _differences(found.get(key), expected.get(key), path)
+            yield from _differences(found.get(key), expected.get(key), path, between)
     elif found != expected:
-        yield f"{where} is {_short(found)} there and {_short(expected)} here"
+        yield f"{where} is {_short(found)} {between[0]} and {_short(expected)} {between[1]}"
 
 
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def agreed(given: Sequence[Mapping[str, Any]]) -> None:
+    """Checks that all processes of a run were given the same.
+
+    Args:
+      given: Of each process, in their order.
+
+    Raises:
+      RunError: If one differs from the first; the difference is named.
+    """
+    for k, other in enumerate(given):
+        if differences := list(_differences(given[0], other, between=("in process 0", f"in process {k}"))):
+            raise RunError(
+                f"the processes differ: {'; '.join(differences[:4])}; give all the same options, weights, pictures "
+                "and code"
+            )
+
+
+def shard_in(folder: Path) -> int | None:
+    """Returns how many pictures the shards of a folder's run have; None where there is no run that says so."""
+    try:
+        found = json.loads((folder / NAME).read_text(encoding="utf-8"))["shard"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def software() -> dict[str, Any]:
+    """Returns the hash of this package's code, and the versions of what it computes with."""
+    versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "numpy", "pillow")}
+    return {"code_sha256": code_hash(), "versions": versions}
 
 
 def settings(folder: Path) -> dict[str, Any]:
@@ -108,6 +142,15 @@ def settings(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{folder} has no run: its {NAME} cannot be read ({error})") from error
     return found
+
+
+def code_hash() -> str:
+    """Returns the SHA-256 of this package's Python files: paths and contents."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def weights_hash(network: Network) -> str:

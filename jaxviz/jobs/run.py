@@ -1,5 +1,6 @@
 """One run over many pictures: read ahead, batched by shape, written shard by shard, continued where it stopped."""
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -11,15 +12,15 @@ import numpy as np
 from jax.sharding import Mesh
 
 import jaxviz
-from jaxviz import images
-from jaxviz.jobs import shards
-from jaxviz.jobs.manifest import Manifest, RunError
+from jaxviz import distributed, images
+from jaxviz.jobs import shards, sharing
+from jaxviz.jobs.manifest import Manifest, RunError, agreed, shard_in, software
+from jaxviz.jobs.progress import Counter, Progress
 from jaxviz.jobs.reading import Loaded, Reader, ahead, grain_module, read
 from jaxviz.jobs.sizes import stack
 from jaxviz.jobs.sources import Source, open_source
 from jaxviz.jobs.tasks import Result, Task
 
-SHARD = 256
 LOCK = ".lock"
 Outcome = tuple[Loaded, Result | None, str]
 
@@ -57,35 +58,20 @@ class How:
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
-    """How a run stands.
-
-    Attributes:
-      total: Pictures of the source.
-      done: Those that are written, failures included.
-      failed: Failures, of this call.
-      per_second: Pictures of this call per second.
-      seconds_left: At this pace; None before the first.
-    """
-
-    total: int
-    done: int
-    failed: int
-    per_second: float
-    seconds_left: float | None
-
-
-@dataclasses.dataclass(frozen=True)
 class Report:
     """What a run did.
 
     Attributes:
       folder: The run folder.
       total: Pictures of the source.
-      made: Results that this call made.
+      made: Results that this call made, in all processes.
       already: Results that were there before.
-      failures: Name and cause of each picture without a result, of the whole run.
+      failures: Name and cause of each picture without a result, of the whole run; of several processes the first
+        alone reads them.
       seconds: What this call took.
+      process: Which of several processes this one is, from 0.
+      processes: How many made them.
+      idle: How many of these found nothing to do, since there are fewer shards.
     """
 
     folder: Path
@@ -94,6 +80,9 @@ class Report:
     already: int
     failures: Sequence[tuple[str, str]]
     seconds: float
+    process: int = 0
+    processes: int = 1
+    idle: int = 0
 
 
 def run(
@@ -104,7 +93,7 @@ def run(
     batch: int | None = None,
     memory: str | int | None = None,
     mesh: Mesh | None = None,
-    shard: int = SHARD,
+    shard: int | None = None,
     workers: int | None = None,
     max_pixels: int = images.MAX_PIXELS,
     on_progress: Callable[[Progress], None] | None = None,
@@ -115,6 +104,9 @@ def run(
     or pictures (`pictures/`) beside them. A run that was interrupted or killed is continued by the same call:
     shards that are complete are not made again, and the result is the same to the bit on the same machine.
 
+    In a block of `jaxviz.distributed.joined`, processes share the work: each makes whole shards in the one folder,
+    which all of them see, and all must make the same call.
+
     Args:
       task: From `classify`, `features`, `saliency`, `attack`, `inversion`, or your own.
       source: A folder, glob, list, `tfds:NAME[:SPLIT]`, or what `open_source` returns.
@@ -122,44 +114,66 @@ def run(
       batch: Pictures of one program on each device, at least 1; None for what is fastest and fits `memory`.
       memory: Budget of a device, such as "4GB".
       mesh: Devices to share each batch among, from `jaxviz.mesh`.
-      shard: Pictures in a shard, at least 1.
+      shard: Pictures in a shard, at least 1; None for what the folder's run has, or 256, or fewer where some of
+        several processes would have none.
       workers: Threads that read; None for one for each core.
       max_pixels: Larger pictures are failures.
       on_progress: Called after each batch.
 
     Raises:
-      RunError: If `out` holds another run, or anything else, is in use, or cannot be written to.
+      RunError: If `out` holds another run, or anything else, is in use, or cannot be written to, or processes were
+        given different things.
+      GroupError: If another process has stopped or died.
       ValueError: If a number is out of range, or there is no picture.
       ImportError: If Grain or PyArrow is not installed: `pip install "jaxviz-vision[jobs]"`.
     """
-    if shard < 1:
+    if shard is not None and shard < 1:
         raise ValueError(f"shard is {shard}; expected at least 1")
     how = How(batch, memory, mesh, workers, max_pixels)
     grain_module()
     shards.arrow()
     pictures = open_source(source) if isinstance(source, str | Path) else source
-    folder = Path(out)
-    manifest = Manifest({**task.settings, **how.settings()}, pictures.describe(), shard, jaxviz.__version__)
+    folder, total = Path(out), len(pictures)
     began = time.perf_counter()
-    manifest.check(folder)  # before the lock too, whose file has no place in a folder that is no run
-    if memory is not None and batch is None and not manifest.is_in(folder):
-        _check_memory(task, pictures, how)
-    with _held(folder):
-        manifest.check(folder)
-        shards.clean(folder)
-        ready = shards.complete(folder, len(pictures), shard)
-        missing = [k for k in range(math.ceil(len(pictures) / shard)) if k not in ready]
-        already = sum(min(shard, len(pictures) - k * shard) for k in ready)
-        with _told(folder):
-            manifest.write(folder, state="running", total=len(pictures))
-        counter = _Counter(len(pictures), already, on_progress)
-        for k, outcomes in _shards(task, pictures, missing, shard, how, counter):
+    with distributed.present() as group, contextlib.ExitStack() as held:
+        group.progress = 0, 0
+        size = shard or shard_in(folder) or sharing.shard_size(total, group.count)
+        settings = {**task.settings, **how.settings()}
+        manifest = Manifest(settings, pictures.describe(), size, jaxviz.__version__)
+        agreed(group.gather("settings", manifest.decides() | {"shard": shard} | software()))
+        missing: list[int] = []
+        if group.index == 0:
+            manifest.check(folder)  # before the lock too, whose file has no place in a folder that is no run
+            if memory is not None and batch is None and not manifest.is_in(folder):
+                _check_memory(task, pictures, how)
+            held.enter_context(_held(folder))
+            manifest.check(folder)
+            shards.clean(folder)
+            ready = shards.complete(folder, total, size)
+            missing = [k for k in range(math.ceil(total / size)) if k not in ready]
+            with _told(folder):
+                manifest.write(folder, state="running", total=total, processes=group.count)
+        # The first process's word goes: on a shared file system others may see another state of the folder.
+        size, missing = group.gather("missing", (size, missing))[0]
+        already = total - sum(min(size, total - k * size) for k in missing)
+        if group.count > 1:
+            sharing.check_shared(group, folder)
+        counter = Counter(total, already, on_progress, group)
+        for k, outcomes in _shards(task, pictures, sharing.share(missing, group), size, how, counter):
             shards.write(folder, k, task, outcomes)
-        failed = shards.failures(folder)
-        seconds = time.perf_counter() - began
-        with _told(folder):
-            manifest.write(folder, state="complete", total=len(pictures), failed=len(failed))
-    return Report(folder, len(pictures), counter.done - already, already, failed, seconds)
+        counter.finish()
+        failed: list[tuple[str, str]] = []
+        if group.index == 0:
+            sharing.await_shards(group, folder, total, size)
+            failed = shards.failures(folder)
+            with _told(folder):
+                manifest.write(
+                    folder, state="complete", total=total, failed=len(failed), processes=group.count
+                )
+    seconds = time.perf_counter() - began
+    idle = max(0, group.count - len(missing)) if missing else 0
+    made = counter.done - already
+    return Report(folder, total, made, already, failed, seconds, group.index, group.count, idle)
 
 
 def iterate(
@@ -178,9 +192,9 @@ def iterate(
     """
     how = How(batch, memory, mesh, workers, max_pixels)
     pictures = open_source(source) if isinstance(source, str | Path) else source
-    every = range(math.ceil(len(pictures) / SHARD))
-    counter = _Counter(len(pictures), 0, None)
-    for _, outcomes in _shards(task, pictures, every, SHARD, how, counter):
+    every = range(math.ceil(len(pictures) / sharing.SHARD))
+    counter = Counter(len(pictures), 0, None, distributed.Alone())
+    for _, outcomes in _shards(task, pictures, every, sharing.SHARD, how, counter):
         yield from outcomes
 
 
@@ -191,22 +205,6 @@ def _check_memory(task: Task, source: Source, how: How) -> None:
         if (pixels := reader(index).pixels) is not None:
             how.at_once(task, pixels.shape)
             return
-
-
-class _Counter:
-    """Counts pictures and tells of it."""
-
-    def __init__(self, total: int, already: int, on_progress: Callable[[Progress], None] | None):
-        self.total, self.done, self.already, self.failed = total, already, already, 0
-        self.began, self.on_progress = time.perf_counter(), on_progress
-
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        self.done += len(outcomes)
-        self.failed += sum(bool(failure) for _, _, failure in outcomes)
-        if self.on_progress is not None:
-            pace = (self.done - self.already) / (time.perf_counter() - self.began)
-            left = (self.total - self.done) / pace if pace else None
-            self.on_progress(Progress(self.total, self.done, self.failed, pace, left))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,7 +247,7 @@ def _stacked(shard: int, gathered: Sequence[Loaded]) -> _Batch:
 
 
 def _shards(
-    task: Task, source: Source, numbers: Sequence[int], shard: int, how: How, counter: _Counter
+    task: Task, source: Source, numbers: Sequence[int], shard: int, how: How, counter: Counter
 ) -> Iterator[tuple[int, list[Outcome]]]:
     """Yields each of the shards with the outcomes of its pictures, in their order."""
     outcomes: dict[int, Outcome] = {}
@@ -264,7 +262,7 @@ def _shards(
                     (one, None, found) if isinstance(found, str) else (one, found, "") for one, found in both
                 ]
             outcomes.update({one[0].index: one for one in made})
-            counter.add(made)
+            counter.add(len(made), sum(bool(failure) for _, _, failure in made))
             if batch.last:
                 yield batch.shard, [outcomes[index] for index in sorted(outcomes)]
                 outcomes = {}

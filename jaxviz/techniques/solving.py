@@ -139,7 +139,7 @@ def over_rows(network: Network, picture: Any, mesh: Mesh | None) -> tuple[Networ
 
 def at_once() -> int:
     """Returns how many problems in one program are fastest, on each device, where the memory allows it."""
-    return AT_ONCE.get(jax.devices()[0].platform, AT_ONCE_ELSEWHERE)
+    return AT_ONCE.get(jax.local_devices()[0].platform, AT_ONCE_ELSEWHERE)
 
 
 def solve_many(

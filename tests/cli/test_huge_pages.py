@@ -14,7 +14,7 @@ import os, sys
 def report():
     print(os.getpid(), os.environ.get("GLIBC_TUNABLES", ""), sys.argv[1:], sys.stdin.read(), "jax" in sys.modules)
     return 7
-class Fake: main = staticmethod(report)
+class Fake: process = staticmethod(report)
 import jaxviz_command
 jaxviz_command.offered = lambda: True
 print(os.getpid(), "jax" in sys.modules, flush=True)
@@ -110,5 +110,5 @@ def test_command_goes_on_where_it_cannot_start_anew(monkeypatch):
     monkeypatch.setattr(jaxviz_command, "offered", lambda: True)
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     monkeypatch.setattr(os, "execve", refused)
-    monkeypatch.setattr("jaxviz.cli.main", lambda: 7)
+    monkeypatch.setattr("jaxviz.cli.process", lambda: 7)
     assert jaxviz_command.main() == 7
