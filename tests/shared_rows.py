@@ -15,6 +15,7 @@ import jaxviz
 from jaxviz import optimization, optimizers, placing
 from jaxviz.costs.communication import COLLECTIVES, collectives
 from jaxviz.memory import memory_needed
+from jaxviz.techniques import FAMILIES, grids
 
 SHALLOW = {"content_weights": {"relu2_2": 1}, "style_weights": {"relu1_1": 1, "relu2_1": 1, "relu3_1": 1}}
 KEY = jax.random.key(0)
@@ -57,6 +58,8 @@ def main(path, rules, *names):
         made |= {f"{name}/{key}": value for key, value in compared(problem, z, every).items()}
     if "style" in names and rules == "own":
         made |= memory(network) | two_axes(network)
+    if "texture" in names and rules == "own":
+        made |= grid(network)
     np.savez(path, **{key: np.asarray(value) for key, value in made.items()})
 
 
@@ -103,6 +106,16 @@ def two_axes(network):
         "batch/together/losses": together.losses,
         "batch/alone/losses": np.stack([one.losses for one in alone]),
     }
+
+
+def grid(network):
+    """A grid of three weights over four devices, and over one."""
+    method, inputs = FAMILIES["style"].methods["style"], [(picture(32, 40), [picture(40, 56, 1)])]
+    over, made = {"style_weight": [1e-3, 1e-2, 1e-1]}, {}
+    for where, mesh in (("all", jaxviz.mesh(4)), ("one", None)):
+        found = grids.grid(method, network, inputs, over, steps=STEPS, mesh=mesh, **SHALLOW)
+        made[f"grid/{where}/value"], made[f"grid/{where}/losses"] = found
+    return made
 
 
 if __name__ == "__main__":

@@ -1,43 +1,22 @@
 """The rows of a picture on four devices: the same numbers as on one, less memory, no activations gathered."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import virtual_devices
 from shared_rows import STEPS
 from test_optimization import Quadratic
 
 import jaxviz
 from jaxviz import placing
 
-TESTS = Path(__file__).parent
-DIVIDED = ("style", "texture", "inversion")
-DEEP = ("deep style",)
-RAGGED = ("ragged style",)
-
 
 def run(tmp_path_factory, rules, *names):
     """Returns what tests/shared_rows.py finds, by name."""
-    path = tmp_path_factory.mktemp("rows") / "made.npz"
-    environment = {
-        **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
-    }
-    ran = subprocess.run(
-        [sys.executable, TESTS / "shared_rows.py", path, rules, *names],
-        env=environment,
-        capture_output=True,
-        text=True,
+    return virtual_devices.run(
+        "shared_rows.py", 4, tmp_path_factory.mktemp("rows") / "made.npz", rules, *names
     )
-    assert ran.returncode == 0, ran.stderr
-    return np.load(path)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +91,14 @@ def test_rows_and_a_batch_share_devices(made):
     one, every = made["batch/alone/value"], made["batch/together/value"]
     assert every.shape == one.shape == (3, 30, 32, 3)
     assert (np.abs(every - one) < 1e-3).mean() > 0.999
+
+
+@pytest.mark.slow
+def test_a_grid_over_devices_is_that_of_one(others):
+    np.testing.assert_allclose(others["grid/all/losses"], others["grid/one/losses"], rtol=1e-5)
+    one, every = others["grid/one/value"], others["grid/all/value"]
+    assert every.shape == one.shape == (1, 3, 1, 32, 40, 3)
+    assert (np.abs(every - one) < 1e-4).mean() > 0.999
 
 
 def test_one_device_may_have_all_rows():

@@ -1,19 +1,14 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import virtual_devices
 from eight_devices import MAPPED, SOLVED, STEPS
 from test_optimization import Quadratic
 
 import jaxviz
 from jaxviz import sharding
 
-TESTS = Path(__file__).parent
 COLLECTIVES = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
 
 
@@ -24,21 +19,7 @@ OTHERS = tuple(name for name in (*MAPPED, *SOLVED) if name not in QUICK)
 
 def run(tmp_path_factory, names):
     """Returns results of tests/eight_devices.py, by name."""
-    path = tmp_path_factory.mktemp("devices") / "made.npz"
-    environment = {
-        **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
-    }
-    ran = subprocess.run(
-        [sys.executable, TESTS / "eight_devices.py", path, *names],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return np.load(path)
+    return virtual_devices.run("eight_devices.py", 8, tmp_path_factory.mktemp("devices") / "made.npz", *names)
 
 
 @pytest.fixture(scope="module")
