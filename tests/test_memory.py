@@ -66,7 +66,7 @@ def sizes(needed):
 
 def planned(monkeypatch, vgg16, picture, needed, budget, platform="cuda"):
     monkeypatch.setattr(memory, "memory_needed", sizes(needed))
-    monkeypatch.setattr(memory.jax, "devices", lambda: [types.SimpleNamespace(platform=platform)])
+    monkeypatch.setattr(memory.jax, "local_devices", lambda: [types.SimpleNamespace(platform=platform)])
     method = FAMILIES["texture"].methods["texture"]
     return solving.planned(
         method.problem, method.schedule, vgg16, picture, shape=(48, 48), memory=budget, **LAYERS
@@ -102,7 +102,7 @@ def test_windows_come_last(monkeypatch, vgg16):
         return 10 if getattr(problem, "core", None) == 128 else 100
 
     monkeypatch.setattr(memory, "memory_needed", needed)
-    monkeypatch.setattr(memory.jax, "devices", lambda: [types.SimpleNamespace(platform="cuda")])
+    monkeypatch.setattr(memory.jax, "local_devices", lambda: [types.SimpleNamespace(platform="cuda")])
 
     def pose(form):
         network = dataclasses.replace(vgg16, rematerialized=form.rematerialized)
