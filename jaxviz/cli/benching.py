@@ -1,25 +1,22 @@
 """`jaxviz bench`: what techniques cost on this machine, and whether that changed."""
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import jax
-import rich.console
 import rich.progress
-import rich.table
+import typer
 
 from jaxviz import costs
+from jaxviz.cli import measured
 from jaxviz.cli.command import command
 from jaxviz.cli.explaining import explained
 from jaxviz.cli.options import HOW, MACHINE, OUTPUT, WHAT, option
 from jaxviz.cli.session import Session, versions
-from jaxviz.costs import PLATFORMS, benchmarking, comparing, growing, programs, tables
-
-WIDE = 160
-"""Columns of a table that goes to a file or another program."""
+from jaxviz.cli.tables import aligned
+from jaxviz.costs import PLATFORMS, benchmarking, comparing, growing, programs
 
 
 @command(example="jaxviz bench --json bench.json", computes=False)
@@ -121,13 +118,13 @@ def bench(
 def _bench(session: Session, options: dict[str, Any]) -> None:
     with _telling(session) as tell:
         session.record |= costs.bench(**options, on_row=lambda row: tell(f"{row['technique']} is measured"))
-    _show(session, tables.of_bench(session.record))
+    _show(session, measured.of_bench(session.record))
 
 
 def _compare(session: Session, first: Path, second: Path, threshold: float) -> None:
     found = comparing.compare(comparing.read(first), comparing.read(second), threshold=threshold)
     session.record["comparison"] = found
-    _show(session, tables.of_comparison(found))
+    _show(session, measured.of_comparison(found))
     if found["regressed"]:
         of_all = f"{found['regressed']} of {len(found['rows'])}"
         session.failure = f"{of_all} are slower or larger by more than {threshold:.0%}"
@@ -138,7 +135,7 @@ def _growth(session: Session, plot: Path | None, options: dict[str, Any]) -> Non
     with _telling(session) as tell:
         found = costs.growth(**options, on_point=tell)
     session.record |= {"machine": costs.machine(), "growth": found}
-    _show(session, tables.of_growth(found))
+    _show(session, measured.of_growth(found))
     if plot is not None:
         session.write(plot, growing.drawn(found))
 
@@ -148,7 +145,7 @@ def _startup(session: Session, options: dict[str, Any]) -> None:
         tell("new processes")
         found = costs.startup(**options)
     session.record |= {"machine": costs.machine(), "startup": found}
-    _show(session, tables.of_startup(found))
+    _show(session, measured.of_startup(found))
 
 
 def _gaps(session: Session, options: dict[str, Any]) -> None:
@@ -156,7 +153,7 @@ def _gaps(session: Session, options: dict[str, Any]) -> None:
         tell("a run under the profiler")
         found = costs.gaps(**options)
     session.record |= {"machine": costs.machine(), "gaps": found}
-    _show(session, tables.of_gaps(found))
+    _show(session, measured.of_gaps(found))
 
 
 @contextlib.contextmanager
@@ -167,17 +164,11 @@ def _telling(session: Session) -> Iterator[Callable[[str], None]]:
         yield lambda text: bar.update(task, description=text)
 
 
-def _show(session: Session, table: tables.Table) -> None:
+def _show(session: Session, table: measured.Table) -> None:
     if session.json_path == "-":
         return
-    console = rich.console.Console(width=None if sys.stdout.isatty() else WIDE)
     if "machine" in session.record:
-        console.print(
-            tables.of_machine(session.record["machine"], versions()), highlight=False, soft_wrap=True
-        )
-    shown = rich.table.Table(*table.head, box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for row in table.rows:
-        shown.add_row(*row)
-    console.print(shown)
+        typer.echo(measured.of_machine(session.record["machine"], versions()))
+    typer.echo(aligned([table.head, *table.rows]))
     for note in table.notes:
-        console.print(note, highlight=False, soft_wrap=True)
+        typer.echo(note)

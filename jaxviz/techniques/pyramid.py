@@ -144,23 +144,24 @@ def solve_pyramid(
         if snapshot is not None:
             plan = {"sizes": np.asarray(sizes), "steps": np.asarray(each)}
             marks = snapshots.fingerprint(problem=problem, z=z, optimizer=optimizer, key=key, **plan)
+        start, begun = z, None
         if saved is not None:
             saved.check(marks)
             shapes = state_shapes(problem, z, optimizer=optimizer, key=own_key)
             begun, saved = (saved.state(shapes), saved.losses), None
-        else:
-            start = z if before is None else jax.tree.map(_resized, before.value, z)
-            state = jax.jit(init)(problem, start, optimizer, own_key)
-            if memory is not None:
+        elif before is not None:
+            start = jax.tree.map(_resized, before.value, z)
+            if memory is not None and carries(optimizer):
+                state = jax.jit(init)(problem, start, optimizer, own_key)
                 warm = warmed(optimizer, memory, state.memory)
-                state = dataclasses.replace(state, memory=warm)
-            begun = state, np.zeros(0, np.float32)
+                begun = dataclasses.replace(state, memory=warm), np.zeros(0, np.float32)
         keeper = _Keeper(snapshot, before, marks)
         try:
             found = minimize(
                 problem,
-                z,
+                start,
                 steps=each[i],
+                key=own_key,
                 optimizer=optimizer,
                 state=begun,
                 on_chunk=_reporting(on_chunk, before, z),
@@ -174,6 +175,11 @@ def solve_pyramid(
         if i == len(sizes) - 1 or not found.finite:
             return before
         i += 1
+
+
+def carries(optimizer: Optimizer) -> bool:
+    """Returns whether an optimizer begins a scale with what it has learned in the one before."""
+    return isinstance(optimizer, Optax) or (isinstance(optimizer, Averaged) and carries(optimizer.optimizer))
 
 
 def warmed(optimizer: Optimizer, memory: Any, fresh: Any) -> Any:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxviz.costs import comparing, tables
+from jaxviz.cli import measured
+from jaxviz.costs import comparing
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 
@@ -63,7 +64,7 @@ def test_rows_of_one_side_are_listed():
     found = comparing.compare(record(row(), row("pgd")), record(row(), row("pgd", size=64)))
     assert found["only_in_first"] == ["pgd, 128², float32, batch 1"]
     assert found["only_in_second"] == ["pgd, 64², float32, batch 1"]
-    assert tables.of_comparison(found).notes == [
+    assert measured.of_comparison(found).notes == [
         "first only: pgd, 128², float32, batch 1",
         "second only: pgd, 64², float32, batch 1",
     ]

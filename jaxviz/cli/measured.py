@@ -124,8 +124,8 @@ def seconds(value: float | int | None) -> str:
     """Returns a time with three digits and its unit.
 
     Example:
-      >>> from jaxviz.costs import tables
-      >>> tables.seconds(0.0125), tables.seconds(3.0), tables.seconds(None)
+      >>> from jaxviz.cli import measured
+      >>> measured.seconds(0.0125), measured.seconds(3.0), measured.seconds(None)
       ('12.5 ms', '3 s', '–')
     """
     if value is None:
