@@ -19,6 +19,7 @@ from jaxviz import (
     preconditioners,
     priors,
     snapshots,
+    stylization,
     transforms,
 )
 from jaxviz.batching import batched, chunk_size
@@ -77,6 +78,7 @@ __all__ = [
     "snapshots",
     "stack",
     "style",
+    "stylization",
     "texture",
     "transforms",
     "visualization",

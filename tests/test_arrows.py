@@ -41,6 +41,7 @@ ALLOWED = {
     "memory": BASE | {"batching", "optimizers", "optimization", "placing", "stepping"},
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
+    "stylization": BASE | {"checkpoints", "images", "networks", "objectives", "stylization", "zoo"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {
@@ -90,7 +91,7 @@ def test_every_room_that_has_rules_exists():
 def test_flax_is_imported_by_networks_and_their_weights_alone():
     users = {name for name, path in FILES.items() if any(m.split(".")[0] == "flax" for m in imports(path))}
     assert users
-    assert all(name.startswith(("networks/", "checkpoints/")) for name in users)
+    assert all(name.startswith(("networks/", "checkpoints/", "stylization/")) for name in users)
 
 
 @pytest.mark.parametrize("name", FILES)

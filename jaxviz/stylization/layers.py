@@ -1,0 +1,106 @@
+"""The Linen building blocks of stylizing networks: mirrored borders, nearest upsampling, styles as scales and shifts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxviz.networks.layers import Conv
+
+NORMS = ("batch", "instance", "conditional-instance")
+EPSILON = 1e-5
+MOMENTUM = 0.9
+"""Share of the old value in the running statistics of batch normalization, after each step of training."""
+
+Codes = Mapping[str, Mapping[str, Float[Array, "k c"]]]
+Mixture = Float[Array, "n k"] | Float[Array, "n k h w"]
+
+
+def reflected(features: int, window: int, stride: int = 1, **more: Any) -> Conv:
+    """Returns a convolution that finds its features mirrored outside of the border; `more` are attributes of `Conv`."""
+    return Conv(features, window, stride, window // 2, borders="reflect", **more)
+
+
+def upsampled(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
+    """Returns features of twice the height and width, each repeated: with a convolution after it, no checkerboard.
+
+    References:
+      Odena, Dumoulin, Olah. Deconvolution and Checkerboard Artifacts. Distill 2016.
+    """
+    n, h, w, c = x.shape
+    return jnp.broadcast_to(x[:, :, None, :, None], (n, h, 2, w, 2, c)).reshape(n, 2 * h, 2 * w, c)
+
+
+def moments(x: Float[Array, "n h w c"], axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Returns mean and variance of features over some axes, which are kept as 1; in float32 at least."""
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    mean = jnp.mean(x, axes, keepdims=True)
+    return mean, jnp.mean(jnp.square(x - mean), axes, keepdims=True)
+
+
+def mixed(weights: Mixture, values: Float[Array, "k c"], shape: tuple[int, ...]) -> Float[Array, "n #h #w c"]:
+    """Returns the weighted sum of the values of k styles for n pictures, at each position where weights have any.
+
+    Args:
+      weights: How much of each style, [n, k], or at each position of the picture, [n, k, h, w]: then the features'
+        sides divide the picture's, and the weights are averaged over what each feature covers.
+      values: One row a style.
+      shape: Of the features, [n, h', w', c].
+    """
+    if weights.ndim == 2:
+        return jnp.matmul(weights, values, precision="highest")[:, None, None]
+    n, k, h, w = weights.shape
+    rows, columns = shape[1], shape[2]
+    coarse = weights.reshape(n, k, rows, h // rows, columns, w // columns).mean((3, 5))
+    return jnp.einsum("nkhw,kc->nhwc", coarse, values, precision="highest")
+
+
+class Norm(nn.Module):
+    r"""Normalization with a scale and a shift for each style, of parameters `scale` and `bias` [styles, c].
+
+    .. math:: y_{pc} = \gamma_{sc} \frac{x_{pc} - \mu_c}{\sqrt{\sigma_c^2 + \epsilon}} + \beta_{sc}
+
+    With μ and σ² of each picture and channel it is instance normalization [1], with more than one style the
+    conditional one [2]; with those of the batch while training, and of running averages afterwards, batch
+    normalization [3].
+
+    References:
+      [1] Ulyanov, Vedaldi, Lempitsky. Instance Normalization: The Missing Ingredient for Fast Stylization. arXiv 2016.
+      [2] Dumoulin, Shlens, Kudlur. A Learned Representation for Artistic Style. ICLR 2017, eq. 5.
+      [3] Ioffe, Szegedy. Batch Normalization. ICML 2015, algorithm 1.
+    """
+
+    kind: str = "instance"
+    styles: int = 1
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "n h w c"], weights: Mixture, *, train: bool = False
+    ) -> Float[Array, "n h w c"]:
+        """Returns the normalized features."""
+        channels = x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (self.styles, channels))
+        bias = self.param("bias", nn.initializers.zeros, (self.styles, channels))
+        mean, variance = self._statistics(x, train)
+        factor = mixed(weights, scale, x.shape) * lax.rsqrt(variance + EPSILON)
+        shift = mixed(weights, bias, x.shape) - mean * factor
+        return x * factor.astype(x.dtype) + shift.astype(x.dtype)
+
+    def _statistics(self, x: Array, train: bool) -> tuple[Array, Array]:
+        if self.kind != "batch":
+            return moments(x, (1, 2))
+        shape = (1, 1, 1, x.shape[-1])
+        kept_mean = self.variable("statistics", "mean", jnp.zeros, shape)
+        kept_variance = self.variable("statistics", "variance", jnp.ones, shape)
+        if not train:
+            return kept_mean.value, kept_variance.value
+        mean, variance = moments(x, (0, 1, 2))
+        if not self.is_initializing():
+            kept_mean.value = MOMENTUM * kept_mean.value + (1 - MOMENTUM) * lax.stop_gradient(mean)
+            kept_variance.value = MOMENTUM * kept_variance.value + (1 - MOMENTUM) * lax.stop_gradient(
+                variance
+            )
+        return mean, variance
