@@ -11,7 +11,7 @@ from jaxviz.stylization.layers import reflected, upsampled
 
 
 class Decoder(nn.Module):
-    """Features at relu4_1 to a picture, by the encoder's convolutions in reverse; no normalization, mirrored borders.
+    """Features at relu4_1 to a picture: the encoder's convolutions in reverse, mirrored borders, no normalization.
 
     Attributes:
       depths: Convolutions of the encoder's first three stages: (2, 2, 3) for VGG-16, (2, 2, 4) for VGG-19.

@@ -80,10 +80,8 @@ def load(name: str | Path, *, encoder: Network | None = None, precision: str = "
     known, path = shipped(), Path(name)
     if str(name) in known:
         path = store.folder() / known[str(name)]["file"]
-        if (found := store.sha256(path)) != known[str(name)]["sha256"]:
-            raise WeightsError(
-                f"{path}: expected sha256 {known[str(name)]['sha256']}, found {found}; the file is damaged"
-            )
+        if (found := store.sha256(path)) != (expected := known[str(name)]["sha256"]):
+            raise WeightsError(f"{path}: expected sha256 {expected}, found {found}; the file is damaged")
     elif not path.is_file():
         raise KeyError(
             f"no model is named {str(name)!r}, and there is no such file; {nearest(str(name), known)}"
@@ -153,6 +151,6 @@ def _check(path: Path, model: Bank | Adaptive) -> None:
     for name in sorted({*wanted, *there}):
         if wanted.get(name) != there.get(name):
             raise WeightsError(
-                f"{path}: expected {name} of shape {wanted.get(name, 'none')}, found {there.get(name, 'none')}; the file "
-                "is of another architecture"
+                f"{path}: expected {name} of shape {wanted.get(name, 'none')}, found {there.get(name, 'none')}; the "
+                "file is of another architecture"
             )

@@ -1,4 +1,4 @@
-"""The Linen building blocks of stylizing networks: mirrored borders, nearest upsampling, styles as scales and shifts."""
+"""The Linen building blocks of stylizing networks: mirrored borders, repeated pixels, styles as scales and shifts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ Mixture = Float[Array, "n k"] | Float[Array, "n k h w"]
 
 
 def reflected(features: int, window: int, stride: int = 1, **more: Any) -> Conv:
-    """Returns a convolution that finds its features mirrored outside of the border; `more` are attributes of `Conv`."""
+    """Returns a convolution with mirrored borders; `more` are attributes of `Conv`."""
     return Conv(features, window, stride, window // 2, borders="reflect", **more)
 
 
@@ -68,7 +68,8 @@ class Norm(nn.Module):
     normalization [3].
 
     References:
-      [1] Ulyanov, Vedaldi, Lempitsky. Instance Normalization: The Missing Ingredient for Fast Stylization. arXiv 2016.
+      [1] Ulyanov, Vedaldi, Lempitsky. Instance Normalization: The Missing Ingredient for Fast Stylization.
+          arXiv 2016.
       [2] Dumoulin, Shlens, Kudlur. A Learned Representation for Artistic Style. ICLR 2017, eq. 5.
       [3] Ioffe, Szegedy. Batch Normalization. ICML 2015, algorithm 1.
     """

@@ -1,7 +1,7 @@
 """Trained stylizing networks as the rest of the library sees them: pure functions of one picture and of styles.
 
-Each has `codes`, what it takes of styles, and `draw`, which makes a picture of a picture and of a mixture of codes. So
-names, paintings, mixtures, masks, grids and films are served by the same functions, whatever was trained.
+Each has `codes`, what it takes of styles, and `draw`, which makes a picture of a picture and a mixture of codes.
+So names, paintings, mixtures, masks, grids and films are served by the same functions, whatever was trained.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from jaxviz.stylization.layers import Codes, mixed, moments
 from jaxviz.stylization.transformer import Transformer
 
 LEAST = 16
-"""Pixels that a picture must have down and across: mirrored borders reach four pixels far at a quarter of its size."""
+"""Pixels that a picture must have down and across, for borders to be mirrored at an eighth of its size."""
 
 
 @runtime_checkable
@@ -79,8 +79,8 @@ class Bank:
         """
         if any(not isinstance(style, str) for style in styles):
             raise ValueError(
-                f"{self.name or 'this model'} knows the styles {', '.join(self.styles)} and no others; name one of them, "
-                "or take a model of any style"
+                f"{self.name or 'this model'} knows the styles {', '.join(self.styles)} and no others; name one of "
+                "them, or take a model of any style"
             )
         rows = [self.styles.index(known(style, self.styles, "style")) for style in styles or self.styles]
         norms = {name: leaf for name, leaf in self.params.items() if "scale" in leaf}
@@ -143,7 +143,7 @@ class Adaptive:
         for k, style in enumerate(styles):
             if isinstance(style, str):
                 raise ValueError(
-                    f"style {style!r} is a name; {self.name or 'this model'} takes pictures, as images.read gives them"
+                    f"style {style!r} is a name; {self.name or 'this model'} takes pictures, as images.read gives"
                 )
             found.append(
                 _style_code(
@@ -244,8 +244,8 @@ def checked_weights(weights: Any, count: int, size: tuple[int, int]) -> Array:
         return checked_shares(list(given), count, "style")
     if given.shape != (count, *size):
         raise ValueError(
-            f"weights have shape {list(given.shape)}; expected {[count, *size]}, one mask of the picture's size for "
-            "each style"
+            f"weights have shape {list(given.shape)}; expected {[count, *size]}, one mask of the picture's size "
+            "for each style"
         )
     total = given.sum(0)
     if concrete(given) and (not bool(jnp.isfinite(given).all()) or float(given.min()) < 0):
