@@ -51,7 +51,7 @@ class AdaptiveRecipe:
         }
 
     def step(
-        self, frozen: Any, state: Any, batch: Mapping[str, Array], key: Key
+        self, frozen: Any, state: Any, batch: Mapping[str, Any], key: Key
     ) -> tuple[Any, dict[str, Array]]:
         """Returns the next state, and the means of the losses over the batch."""
         content, style = floats(batch["content"]), floats(batch["style"])

@@ -59,7 +59,7 @@ class Trained:
       failures: Pictures that could not be read, and why.
     """
 
-    model: stylization.Stylizer
+    model: stylization.Bank | stylization.Adaptive
     step: int
     losses: Mapping[str, float]
     seconds: float
@@ -251,12 +251,13 @@ class _stopped:
     """Yields a flag that Ctrl-C and SIGTERM set: a step is not broken, since its state was given away to it."""
 
     def __init__(self) -> None:
-        self.flag, self.before = threading.Event(), {}
+        self.flag = threading.Event()
+        self.before: dict[int, Any] = {}
 
     def __enter__(self) -> threading.Event:
         if threading.current_thread() is threading.main_thread():
             for name in (signal.SIGINT, signal.SIGTERM):
-                self.before[name] = signal.signal(name, self._set)
+                self.before[int(name)] = signal.signal(name, self._set)
         return self.flag
 
     def _set(self, number: int, frame: Any) -> None:

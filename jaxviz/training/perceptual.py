@@ -47,7 +47,7 @@ class Perceptual:
         return {"variables": variables, "memory": self._optimizer().init(bank.params)}
 
     def step(
-        self, frozen: Any, state: Any, batch: Mapping[str, Array], key: Key
+        self, frozen: Any, state: Any, batch: Mapping[str, Any], key: Key
     ) -> tuple[Any, dict[str, Array]]:
         """Returns the next state, and the means of the losses over the batch."""
         content = floats(batch["content"])
