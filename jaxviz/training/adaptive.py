@@ -25,7 +25,7 @@ LAYER = "relu4_1"
 """Where features are changed, and what the decoder starts from."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class AdaptiveRecipe:
     """A decoder and its losses; made by `arbitrary`."""
 

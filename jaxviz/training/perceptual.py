@@ -24,7 +24,7 @@ from jaxviz.stylization.layers import NORMS
 from jaxviz.training.recipe import descended, floats
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Perceptual:
     """A transformer and its losses; made by `perceptual`."""
 
