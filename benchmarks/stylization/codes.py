@@ -1,8 +1,8 @@
 """Do the statistics that instance normalization takes away know the style? How codes of paintings cluster.
 
-Squares are cut from each painting, so that they share its style and not what they show. The code of a square is the
-mean and deviation of each channel of VGG-16 at a layer: what adaptive instance normalization exchanges. How often is
-the nearest other square one of the same painting, against Gram matrices and against features without statistics?
+Squares are cut from each painting, so that they share its style and not what they show. The code of a square is
+mean and deviation of each channel of VGG-16 at a layer: what adaptive instance normalization exchanges. How often
+is the nearest other square one of the same painting, against Gram matrices and features without statistics?
 
     python -m benchmarks.stylization.codes --style paintings/ --out DIR
 """

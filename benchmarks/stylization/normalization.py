@@ -2,8 +2,8 @@
 
 Huang and Belongie (ICCV 2017, figure 1) find that instance normalization learns faster than batch normalization on
 photographs, still does where all have the same contrast, and hardly does where all have the same style: so it is
-style that it normalizes. Contrast is made the same by equalizing the histogram of the luminance, style by a network that
-draws the photographs in the style that is to be learned.
+style that it normalizes. Contrast is made the same by equalizing the histogram of the luminance, style by a network
+that draws the photographs in the style that is to be learned.
 
     python -m benchmarks.stylization.normalization --content photos/ --style painting.jpg --out DIR
 """
