@@ -41,7 +41,8 @@ ALLOWED = {
     "memory": BASE | {"batching", "optimizers", "optimization", "placing", "stepping"},
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
-    "stylization": BASE | {"checkpoints", "images", "networks", "objectives", "stylization", "zoo"},
+    "stylization": BASE
+    | {"checkpoints", "colors", "images", "networks", "objectives", "stylization", "zoo"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {
@@ -53,6 +54,8 @@ ALLOWED = {
         "sharding",
         "batching",
         "techniques",
+        "colors",
+        "stylization",
         "jobs",
     },
     "costs": BASE
