@@ -41,8 +41,7 @@ ALLOWED = {
     "memory": BASE | {"batching", "optimizers", "optimization", "placing", "stepping"},
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
-    "stylization": BASE
-    | {"checkpoints", "colors", "images", "networks", "objectives", "stylization", "zoo"},
+    "stylization": BASE | {"checkpoints", "colors", "images", "networks", "objectives", "stylization", "zoo"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {

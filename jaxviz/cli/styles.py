@@ -1,6 +1,7 @@
 """What the commands of stylizing networks share: the model, which styles of it, how much of each."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,6 +144,7 @@ def alphas(text: str) -> list[float]:
     return list(found)
 
 
+@functools.cache
 def function(kind: str | None) -> Callable[..., Any]:
     """Returns the function of a model, a picture, styles, weights and alpha."""
 

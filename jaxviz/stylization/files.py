@@ -14,9 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from jaxviz import images, zoo
-from jaxviz._checks import nearest
+from jaxviz._checks import known, nearest
 from jaxviz.checkpoints import WeightsError, store
 from jaxviz.networks import Network
+from jaxviz.networks.layers import PRECISIONS
 from jaxviz.networks.network import tap_shapes
 from jaxviz.stylization.decoder import Decoder
 from jaxviz.stylization.models import Adaptive, Bank, adaptive
@@ -78,9 +79,10 @@ def load(name: str | Path, *, encoder: Network | None = None, precision: str = "
       precision: As for `jaxviz.load`.
 
     Raises:
-      KeyError: If there is neither such a model nor such a file.
+      KeyError: If there is neither such a model nor such a file, or no such precision.
       WeightsError: If the file is damaged, or no stylizing model, or its encoder is not here.
     """
+    known(precision, PRECISIONS, "precision")
     path = _path(name)
     kind, said, tensors = _opened(path)
     try:
@@ -129,16 +131,16 @@ def describe(name: str | Path) -> dict[str, Any]:
 
 
 def _path(name: str | Path) -> Path:
-    known, path = shipped(), Path(name)
-    if str(name) in known:
-        path = store.folder() / known[str(name)]["file"]
+    there, path = shipped(), Path(name)
+    if str(name) in there:
+        path = store.folder() / there[str(name)]["file"]
         if not path.is_file():
             raise WeightsError(f"{path} is missing; install jaxviz-vision again")
-        if (found := store.sha256(path)) != (expected := known[str(name)]["sha256"]):
+        if (found := store.sha256(path)) != (expected := there[str(name)]["sha256"]):
             raise WeightsError(f"{path}: expected sha256 {expected}, found {found}; the file is damaged")
     elif not path.is_file():
         offered = (
-            nearest(str(name), known) if known else "none is shipped; give a file that `jaxviz train` wrote"
+            nearest(str(name), there) if there else "none is shipped; give a file that `jaxviz train` wrote"
         )
         raise KeyError(f"no model is named {str(name)!r}, and there is no such file; {offered}")
     return path
