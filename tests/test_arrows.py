@@ -41,7 +41,6 @@ ALLOWED = {
     "memory": BASE | {"batching", "optimizers", "optimization", "placing", "stepping"},
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
-    "stylization": BASE | {"checkpoints", "images", "networks", "objectives", "stylization", "zoo"},
     "training": BASE
     | {
         "drawing",
@@ -55,6 +54,7 @@ ALLOWED = {
         "stylization",
         "training",
     },
+    "stylization": BASE | {"checkpoints", "colors", "images", "networks", "objectives", "stylization", "zoo"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {
@@ -66,6 +66,8 @@ ALLOWED = {
         "sharding",
         "batching",
         "techniques",
+        "colors",
+        "stylization",
         "jobs",
     },
     "costs": BASE

@@ -1,10 +1,12 @@
-"""Commands that tell what there is: methods with their options, presets with what they fix."""
+"""Commands that tell what there is: methods with their options, presets with what they fix, stylizing models."""
 
 from typing import Annotated, Any
 
 import typer
 
+from jaxviz import stylization
 from jaxviz._checks import known
+from jaxviz.checkpoints import WeightsError
 from jaxviz.cli.command import command
 from jaxviz.cli.session import Session
 from jaxviz.techniques import FAMILIES, Family, Method, Option
@@ -107,3 +109,40 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@command(example="jaxviz models", computes=False)
+def models(
+    session: Session,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One model, or a file that `jaxviz train` wrote: how it was made too."),
+    ] = None,
+) -> None:
+    """List the shipped models for `jaxviz stylize` with their styles, or one with the record of its training."""
+    record: dict[str, Any] = {}
+    for each in stylization.shipped() if name is None else [name]:
+        try:
+            record[each] = stylization.describe(each)
+        except WeightsError as error:
+            if name is not None:
+                raise
+            record[each] = {"kind": "damaged", "problem": str(error)}
+    session.record["models"] = record
+    if session.json_path == "-":
+        return
+    for each, facts in record.items():
+        styles = ", ".join(facts.get("styles", [])) or "any"
+        typer.echo(f"{each}: {facts.get('problem') or facts['kind'] + ', styles: ' + styles}")
+        if name is not None:
+            typer.echo("\n".join(_facts_lines(facts)))
+    if not record:
+        typer.echo("no model is shipped with this version; `jaxviz train` makes one")
+
+
+def _facts_lines(facts: dict[str, Any]) -> list[str]:
+    """Returns what a model's file says, a line each: its architecture, then the record of its training."""
+    shown = {**facts["attributes"], **{k: facts[k] for k in ("encoder", "layer") if k in facts}}
+    shown |= {"megabytes": facts["bytes"] / 1e6, **facts["record"]}
+    widest = max(map(len, shown))
+    return [f"    {key.ljust(widest)}  {_shown(value)}" for key, value in shown.items()]

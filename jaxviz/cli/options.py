@@ -50,6 +50,17 @@ Square = Annotated[
 Devices = Annotated[
     str, option("--devices", MACHINE, "Many pictures, or a grid: how many devices share them, or all.")
 ]
+Precision = Annotated[
+    str,
+    option(
+        "--precision",
+        MACHINE,
+        "float32; on a GPU tf32 or bfloat16 are many times as fast, and less exact.",
+    ),
+]
+Save = Annotated[
+    str, option("--save", OUTPUT, "Many pictures: pictures, arrays as they are (.npz), or both.")
+]
 Longer = Annotated[int, option("--size", HOW, "Longer side of the result in pixels, aspect kept.", min=1)]
 
 COMMON = [
@@ -89,15 +100,7 @@ POOLING = [
         None,
     )
 ]
-SAVE = [
-    parameter(
-        "save",
-        Annotated[
-            str, option("--save", OUTPUT, "Many pictures: pictures, arrays as they are (.npz), or both.")
-        ],
-        "pictures",
-    )
-]
+SAVE = [parameter("save", Save, "pictures")]
 Lpips = Annotated[
     Path | None,
     option("--lpips", OUTPUT, "Weights of LPIPS, by which the result's distance from the picture is told."),
@@ -192,11 +195,10 @@ def network(default: str | None) -> list[Parameter]:
     """Returns the options that choose a network and its weights."""
     usual = "A name that `jaxviz networks` lists." + (" Default: the preset's." if default is None else "")
     file = "A weight file instead of the shipped or fetched one."
-    exactly = "float32; on a GPU tf32 or bfloat16 are many times as fast, and less exact."
     return [
         parameter("network", Annotated[str | None, option("--network", WHAT, usual)], default),
         parameter("weights", Annotated[Path | None, option("--weights", WHAT, file)], None),
-        parameter("precision", Annotated[str, option("--precision", MACHINE, exactly)], "float32"),
+        parameter("precision", Precision, "float32"),
     ]
 
 

@@ -1,6 +1,6 @@
 """Commands over many pictures: a run folder instead of a picture, by the same options."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,13 @@ MANY_ALONE = {
 """Options that one picture has no use for, and what they are where they are not given."""
 
 
-def is_many(session: Session, source: str) -> bool:
+def is_many(session: Session, source: str, beside: Collection[str] = ()) -> bool:
     """Returns whether a command's source means many pictures.
+
+    Args:
+      session: The command's.
+      source: What it was given.
+      beside: Of `MANY_ALONE`, those that this command has a use for with one picture too.
 
     Raises:
       ValueError: If it does not, and an option was given that is for many.
@@ -43,7 +48,7 @@ def is_many(session: Session, source: str) -> bool:
         return True
     solves = session.choice is not None and session.choice.solves
     for name, usual in MANY_ALONE.items():
-        if name == "memory" and solves:
+        if name in beside or (name == "memory" and solves):
             continue
         if session.given.get(name, usual) != usual:
             raise ValueError(f"--{name} is for many pictures; {source} is one")

@@ -12,7 +12,18 @@ from jaxviz.jobs.run import Progress, Report, iterate, run
 from jaxviz.jobs.sizes import Longer, Square
 from jaxviz.jobs.sources import Item, Source, is_many, open_source
 from jaxviz.jobs.summary import read_robustness
-from jaxviz.jobs.tasks import Result, Task, attack, classify, dream, features, inversion, saliency, strongest
+from jaxviz.jobs.tasks import (
+    Result,
+    Task,
+    attack,
+    classify,
+    dream,
+    features,
+    inversion,
+    saliency,
+    strongest,
+    stylize,
+)
 
 __all__ = [
     "Item",
@@ -41,4 +52,5 @@ __all__ = [
     "run",
     "saliency",
     "strongest",
+    "stylize",
 ]

@@ -155,8 +155,13 @@ def code_hash() -> str:
 
 def weights_hash(network: Network) -> str:
     """Returns the SHA-256 of a network's weights: names, shapes, types and numbers."""
+    return tree_hash(network.params)
+
+
+def tree_hash(tree: Any) -> str:
+    """Returns the SHA-256 of a tree of arrays: names, shapes, types and numbers."""
     digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_flatten_with_path(network.params)[0]:
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         array = np.ascontiguousarray(leaf)
         digest.update(f"{jax.tree_util.keystr(path)} {array.shape} {array.dtype}".encode())
         digest.update(array.data)

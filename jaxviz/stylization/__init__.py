@@ -4,8 +4,11 @@ model = jaxviz.stylization.load("style.safetensors")
 styled = jaxviz.stylization.stylize(model, photo, model.codes(["great_wave"]))
 """
 
+from jaxviz.stylization.coloring import recolored
 from jaxviz.stylization.decoder import Decoder
-from jaxviz.stylization.files import load, record, save, shipped
+from jaxviz.stylization.exporting import export
+from jaxviz.stylization.files import describe, load, record, save, shipped
+from jaxviz.stylization.mixing import between, placed
 from jaxviz.stylization.models import (
     Adaptive,
     Bank,
@@ -26,8 +29,13 @@ __all__ = [
     "Transformer",
     "adapted",
     "adaptive",
+    "between",
+    "describe",
+    "export",
     "initialize",
     "load",
+    "placed",
+    "recolored",
     "record",
     "save",
     "shipped",

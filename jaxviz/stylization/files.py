@@ -14,9 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from jaxviz import images, zoo
-from jaxviz._checks import nearest
+from jaxviz._checks import known, nearest
 from jaxviz.checkpoints import WeightsError, store
 from jaxviz.networks import Network
+from jaxviz.networks.layers import PRECISIONS
 from jaxviz.networks.network import tap_shapes
 from jaxviz.stylization.decoder import Decoder
 from jaxviz.stylization.models import Adaptive, Bank, adaptive
@@ -42,7 +43,8 @@ def save(path: str | Path, model: Bank | Adaptive, *, dtype: Any = np.float16, *
       dtype: Of the numbers in the file; they are computed with in float32.
       record: What else to say of it, such as the command that trained it; plain enough for JSON.
     """
-    kind = "transformer" if isinstance(model, Bank) else "decoder"
+    said = facts(model) | {"record": record}
+    kind = said.pop("kind")
     trees = {"params": model.params} | ({"statistics": model.statistics} if isinstance(model, Bank) else {})
     # Running variances may be larger than what 16 bits hold.
     types = {"params": dtype, "statistics": np.float32}
@@ -50,19 +52,22 @@ def save(path: str | Path, model: Bank | Adaptive, *, dtype: Any = np.float16, *
         "/".join(name): np.ascontiguousarray(np.asarray(leaf, types[name[0]]))
         for name, leaf in flatten_dict(trees).items()
     }
+    metadata = {"jaxviz-stylizer": FORMAT, "kind": kind, "model": json.dumps(said)}
+    with images.atomically(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def facts(model: Bank | Adaptive) -> dict[str, Any]:
+    """Returns what a model is beside its weights, plain enough for JSON: kind, attributes, styles or encoder."""
     attributes = {
         name: getattr(model.architecture, name)
         for name in type(model.architecture).__annotations__
         if name not in ("name", "parent", "precision")
     }
-    said: dict[str, Any] = {"attributes": attributes, "record": record}
     if isinstance(model, Bank):
-        said["styles"] = list(model.styles)
-    else:
-        said |= {"encoder": model.encoder.name, "layer": model.layer, "scale": model.scale}
-    metadata = {"jaxviz-stylizer": FORMAT, "kind": kind, "model": json.dumps(said)}
-    with images.atomically(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        return {"kind": "transformer", "attributes": attributes, "styles": list(model.styles)}
+    encoder = {"encoder": model.encoder.name, "layer": model.layer, "scale": float(model.scale)}
+    return {"kind": "decoder", "attributes": attributes, **encoder}
 
 
 def load(name: str | Path, *, encoder: Network | None = None, precision: str = "float32") -> Bank | Adaptive:
@@ -74,18 +79,11 @@ def load(name: str | Path, *, encoder: Network | None = None, precision: str = "
       precision: As for `jaxviz.load`.
 
     Raises:
-      KeyError: If there is neither such a model nor such a file.
+      KeyError: If there is neither such a model nor such a file, or no such precision.
       WeightsError: If the file is damaged, or no stylizing model, or its encoder is not here.
     """
-    known, path = shipped(), Path(name)
-    if str(name) in known:
-        path = store.folder() / known[str(name)]["file"]
-        if (found := store.sha256(path)) != (expected := known[str(name)]["sha256"]):
-            raise WeightsError(f"{path}: expected sha256 {expected}, found {found}; the file is damaged")
-    elif not path.is_file():
-        raise KeyError(
-            f"no model is named {str(name)!r}, and there is no such file; {nearest(str(name), known)}"
-        )
+    known(precision, PRECISIONS, "precision")
+    path = _path(name)
     kind, said, tensors = _opened(path)
     try:
         attributes = {k: tuple(v) if isinstance(v, list) else v for k, v in said["attributes"].items()}
@@ -106,9 +104,46 @@ def load(name: str | Path, *, encoder: Network | None = None, precision: str = "
     return model
 
 
-def record(path: str | Path) -> Mapping[str, Any]:
-    """Returns what a model's file says of how it was trained."""
-    return dict(_opened(Path(path))[1].get("record", {}))
+def record(name: str | Path) -> Mapping[str, Any]:
+    """Returns what the file of a model, shipped or at a path, says of how it was trained; errors as of `load`."""
+    return dict(_opened(_path(name))[1].get("record", {}))
+
+
+def describe(name: str | Path) -> dict[str, Any]:
+    """Returns what the file of a model says of it: kind, its styles or encoder, attributes, record, bytes.
+
+    Args:
+      name: As for `load`, whose errors it raises; no encoder is needed.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxviz import stylization
+      >>> path = pathlib.Path(tempfile.mkdtemp(), "model.safetensors")
+      >>> model = stylization.initialize("transformer", jax.random.key(0), styles=("a", "b"), width=4)
+      >>> stylization.save(path, model, steps=100)
+      >>> found = stylization.describe(path)
+      >>> found["kind"], found["styles"], found["record"]
+      ('transformer', ['a', 'b'], {'steps': 100})
+    """
+    path = _path(name)
+    kind, said, _ = _opened(path)
+    return {"kind": kind, **said, "file": str(path), "bytes": path.stat().st_size}
+
+
+def _path(name: str | Path) -> Path:
+    there, path = shipped(), Path(name)
+    if str(name) in there:
+        path = store.folder() / there[str(name)]["file"]
+        if not path.is_file():
+            raise WeightsError(f"{path} is missing; install jaxviz-vision again")
+        if (found := store.sha256(path)) != (expected := there[str(name)]["sha256"]):
+            raise WeightsError(f"{path}: expected sha256 {expected}, found {found}; the file is damaged")
+    elif not path.is_file():
+        offered = (
+            nearest(str(name), there) if there else "none is shipped; give a file that `jaxviz train` wrote"
+        )
+        raise KeyError(f"no model is named {str(name)!r}, and there is no such file; {offered}")
+    return path
 
 
 def _opened(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:

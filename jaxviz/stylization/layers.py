@@ -16,7 +16,7 @@ MOMENTUM = 0.9
 """Share of the old value in the running statistics of batch normalization, after each step of training."""
 
 Codes = Mapping[str, Mapping[str, Float[Array, "k c"]]]
-Mixture = Float[Array, "n k"] | Float[Array, "n k h w"]
+Mixture = Float[Array, "n k"] | Float[Array, "n k H W"]
 
 
 def reflected(features: int, window: int, stride: int = 1, **more: Any) -> Conv:
@@ -41,7 +41,7 @@ def moments(x: Float[Array, "... c"], axes: tuple[int, ...]) -> tuple[Array, Arr
     return mean, jnp.mean(jnp.square(x - mean), axes, keepdims=True)
 
 
-def mixed(weights: Mixture, values: Float[Array, "k c"], shape: tuple[int, ...]) -> Float[Array, "n #h #w c"]:
+def mixed(weights: Mixture, values: Float[Array, "k c"], shape: tuple[int, ...]) -> Float[Array, "n _ _ c"]:
     """Returns the weighted sum of the values of k styles for n pictures, at each position where weights have any.
 
     Args:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxviz._checks import concrete, known, number
@@ -67,7 +68,7 @@ class Bank:
         """What the sides of pictures are filled up to multiples of."""
         return transformer.STRIDE
 
-    def codes(self, styles: Sequence[str] = ()) -> Codes:
+    def codes(self, styles: Sequence[Any] = ()) -> Codes:
         """Returns scales and shifts of styles of the bank, by normalization, [k, c].
 
         Args:
@@ -129,7 +130,7 @@ class Adaptive:
         """What the sides of pictures are filled up to multiples of."""
         return 8
 
-    def codes(self, styles: Sequence[AnyImage]) -> dict[str, Float[Array, "k c"]]:
+    def codes(self, styles: Sequence[Any]) -> dict[str, Float[Array, "k c"]]:
         """Returns mean and deviation of the features of paintings, [k, c].
 
         Raises:
@@ -192,7 +193,7 @@ def stylize(
     image: Image,
     codes: Any,
     *,
-    weights: Sequence[Number] | Array | None = None,
+    weights: Sequence[Number] | Array | np.ndarray | None = None,
     alpha: Number = 1.0,
 ) -> Image:
     """Returns a picture in a style, or in a mixture of styles, in one pass of a trained network.

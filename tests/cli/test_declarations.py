@@ -137,9 +137,9 @@ def test_options_of_one_name_mean_the_same_everywhere():
         for name, (kind, told, _) in flags(command).items():
             kinds.setdefault(name, set()).add((base(kind), flag(told), told.rich_help_panel))
             texts.setdefault(name, set()).add(told.help)
-    # A texture's size is HEIGHTxWIDTH.
+    # A texture's size is HEIGHTxWIDTH. Two papers have an α: an exponent, and how much of a style.
     differing = {name for name, found in kinds.items() if len(found) > 1}
-    assert differing <= {"size"}
+    assert differing <= {"size", "alpha"}
     for name in ("json", "quiet", "debug", "no_cache", "max_pixels", "weights", "batch", "memory", "devices"):
         assert len(texts[name]) == 1, name
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from jaxviz import images
 from jaxviz.cli import options
 from jaxviz.cli.command import command
+from jaxviz.cli.masks import read_masks
 from jaxviz.cli.options import HOW, WHAT, option
 from jaxviz.cli.session import Session
 from jaxviz.cli.synthesis.common import choice, longer, preset_network
@@ -66,10 +66,11 @@ def style(
     pixels = longer(session, content, size)
     examples = _examples(session, styles, style_size or str(size))
     each = len(examples) // len(styles)
+    masks = read_masks(session, mask, pixels, len(styles)) if mask else None
     # What the problem is made with, in a grid and alone; pictures are read before the network is.
     more = {
         "init": _start(session, init, pixels),
-        "masks": _masks(session, mask, pixels, len(styles), each),
+        "masks": masks and [one for one in masks for _ in range(each)],
         "pooling": session.given["pooling"],
     }
     network = preset_network(session)
@@ -120,24 +121,6 @@ def _start(session: Session, init: str, pixels: images.Picture) -> Any:
         return init or None
     read = images.read(init, max_pixels=session.given["max_pixels"])
     return images.resize(read, pixels.shape[0], pixels.shape[1])
-
-
-def _masks(
-    session: Session, paths: list[Path] | None, pixels: images.Picture, styles: int, each: int
-) -> list[np.ndarray] | None:
-    """Returns masks as brightness, of the content's size; a picture of another shape is refused."""
-    if not paths:
-        return None
-    found = []
-    for path in paths:
-        read = images.read(path, max_pixels=session.given["max_pixels"])
-        (h, w), (height, width) = read.shape[:2], pixels.shape[:2]
-        if abs(h / w - height / width) > 0.02 * height / width:
-            raise ValueError(f"mask {path} is {h}×{w}; expected the shape of the content, {height}×{width}")
-        found.append(images.resize(read, height, width).mean(-1))
-    if len(found) != styles:
-        raise ValueError(f"there are {len(found)} masks for {styles} styles; give one for each")
-    return [mask for mask in found for _ in range(each)]
 
 
 def _tell_small_styles(

@@ -1,5 +1,5 @@
 """What a run does with a batch of pictures: classes, features, every method of saliency, attacks, inversion,
-strongest units.
+strongest units, stylizing networks.
 
 A task's compiled programs take the network and all numbers as arguments, and serve batches of any length.
 """
@@ -12,6 +12,7 @@ from jaxviz.jobs.tasks.features import features
 from jaxviz.jobs.tasks.inversion import inversion
 from jaxviz.jobs.tasks.saliency import saliency
 from jaxviz.jobs.tasks.strongest import strongest
+from jaxviz.jobs.tasks.stylize import stylize
 
 __all__ = [
     "Mapped",
@@ -24,4 +25,5 @@ __all__ = [
     "inversion",
     "saliency",
     "strongest",
+    "stylize",
 ]

@@ -67,14 +67,14 @@ class Mapped:
     """A function of one picture over many; made by `classify`, `features`, `saliency` and `attack`.
 
     Attributes:
-      network: Φ.
+      network: Φ, or another model: a tree of arrays.
       function: (network, image, choice, numbers) → tree of arrays; compiled.
       numbers: What may vary without compiling, shared by all pictures.
       choices: From an item to an integer for its picture, such as the class to leave; -1 for the network's own.
       told: From an item, its picture and the arrays to the result.
     """
 
-    network: Network
+    network: Any
     function: Callable[..., Any]
     told: Callable[[Item, np.ndarray, Any], Result | str]
     sizing: Sizing
