@@ -10,6 +10,7 @@ import typer
 import jaxviz
 from jaxviz import images, jobs, training
 from jaxviz._checks import known, nearest
+from jaxviz.cli import options
 from jaxviz.cli.command import command, register
 from jaxviz.cli.options import HOW, MACHINE, OUTPUT, WHAT, option, parameter
 from jaxviz.cli.session import Failure, Session, Stopped
@@ -25,20 +26,20 @@ Out = Annotated[Path, option("--out", OUTPUT, "Folder of the run.")]
 SHARED = {
     "preset": (str, "default", HOW, "Numbers that belong together: `jaxviz train presets`.", {}),
     "steps": (int | None, None, HOW, "Steps in all; default: the preset's.", {"min": 1}),
-    "batch": (int | None, None, HOW, "Pictures of a step; default: the preset's.", {"min": 1}),
+    "batch_size": (int | None, None, HOW, "Pictures of a step; default: the preset's.", {"min": 1}),
     "size": (
         int | None,
         None,
         HOW,
         "Side of what is cut from photographs; default: the preset's.",
-        {"min": 32},
+        {},
     ),
     "style_size": (
-        int,
-        256,
+        str,
+        "256",
         HOW,
-        "Longer side of the paintings: it sets the size of the strokes.",
-        {"min": 32},
+        "Longer side of the paintings, which sets the size of strokes; several, as 128,384, mix them.",
+        {},
     ),
     "learning_rate": (float | None, None, HOW, "Of Adam; default: the preset's.", {"min": 0.0}),
     "content_weight": (float | None, None, HOW, "α; default: the preset's.", {"min": 0.0}),
@@ -54,7 +55,13 @@ SHARED = {
         "float32, tf32 or bfloat16: of products; weights stay float32.",
         {},
     ),
-    "devices": (str, "1", MACHINE, "How many devices share each batch, or all.", {}),
+    "devices": (
+        str,
+        "1",
+        MACHINE,
+        "Many pictures, a grid or a batch: how many devices share them, or all.",
+        {},
+    ),
     "workers": (int | None, None, MACHINE, "Threads that read pictures; default: one a core.", {"min": 1}),
     "checkpoint_every": (int, 500, OUTPUT, "Steps between checkpoints.", {"min": 1}),
     "sheet_every": (int, 500, OUTPUT, "Steps between sheets of samples.", {"min": 1}),
@@ -94,7 +101,8 @@ def _declared(name: str, own: dict[str, Any]) -> Callable[..., None]:
 def _train(session: Session, name: str, content: str, style: str, out: Path) -> None:
     given, method = session.given, training.METHODS[name]
     preset = method.presets[known(given["preset"], method.presets, f"preset of train {name}")]
-    options = {key: given[key] for key in preset.values if given.get(key) is not None}
+    given = given | {"batch": given["batch_size"]}
+    chosen = {key: given[key] for key in preset.values if given.get(key) is not None}
     photographs = jobs.open_source(content)
     paintings = jobs.open_source(style)
     if method.styles == "one" and len(paintings) > 1:
@@ -103,7 +111,7 @@ def _train(session: Session, name: str, content: str, style: str, out: Path) -> 
         )
     wanted = given["network"] or preset.values["network"]
     network = _network(session, wanted, given)
-    values = preset.merged(options) | {"network": network.name}
+    values = preset.merged(chosen) | {"network": network.name}
     recipe = _recipe(name, network, paintings, values, given)
     mesh = None if given["devices"] == "1" else jaxviz.mesh(given["devices"])
     session.settle(**{key: value for key, value in values.items() if key in given})
@@ -168,14 +176,15 @@ def _recipe(
 ) -> training.Recipe:
     if name == "adain":
         return training.arbitrary(network, values, precision=given["precision"])
-    pictures = {}
+    pictures: dict[str, list[images.Picture]] = {}
+    sides = options.sides(given["style_size"], "--style-size")
     for k in range(len(paintings)):
         item = paintings[k]
         stem = Path(item.name).stem
         if stem in pictures:
             raise ValueError(f"two paintings are named {stem!r}; styles go by the names of their files")
         pixels = images.to_floats(item.read(images.MAX_PIXELS))
-        pictures[stem] = images.fit_longer(pixels, given["style_size"])
+        pictures[stem] = [images.fit_longer(pixels, side) for side in sides]
     return training.perceptual(network, pictures, values, precision=given["precision"])
 
 

@@ -15,6 +15,8 @@ from jaxviz.jobs.sources import Source
 
 MARGIN = 1.125
 """Of the shorter side of a picture before it is cut, to that of what is cut out: 286 for 256, in round numbers."""
+FOREVER = 2**40
+"""Pictures after which a stream ends: Grain's own endless one cannot be begun in the middle."""
 AHEAD = 4
 """Batches that wait for the device."""
 
@@ -74,7 +76,12 @@ def batches(
       workers: Threads; None for one for each core.
     """
     grain: Any = grain_module()
-    data = grain.MapDataset.source(range(len(crop.source))).seed(seed).shuffle().repeat()
+    data = (
+        grain.MapDataset.source(range(len(crop.source)))
+        .seed(seed)
+        .shuffle()
+        .repeat(FOREVER // len(crop.source))
+    )
     data = data.random_map(crop).batch(batch)
     threads = workers or os.cpu_count() or 1
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=AHEAD)

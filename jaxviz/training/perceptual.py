@@ -118,13 +118,18 @@ def _model(architecture: Transformer, styles: tuple[str, ...], key: Key) -> Bank
 
 
 def perceptual(
-    network: Network, styles: Mapping[str, AnyImage], values: Mapping[str, Any], *, precision: str = "float32"
+    network: Network,
+    styles: Mapping[str, AnyImage | Sequence[AnyImage]],
+    values: Mapping[str, Any],
+    *,
+    precision: str = "float32",
 ) -> Perceptual:
     """Returns the recipe of training a transformer for one style or for a bank of them.
 
     Args:
       network: Φ, whose taps the losses compare.
-      styles: Name → painting, RGB in [0, 1], of any size: it sets the size of the strokes.
+      styles: Name → painting, RGB in [0, 1], of any size: it sets the size of the strokes. Several pictures of one
+        name, or one in several sizes, are pooled.
       values: All options of a preset of `FAST` or `MULTI`.
       precision: Of the transformer, as of `jaxviz.load`.
 
@@ -141,7 +146,8 @@ def perceptual(
     layers = tuple(sorted({*values["content_layers"], *values["style_layers"]}))
     targets = []
     for picture in styles.values():
-        taps = compiled_features(network, jnp.asarray(picture), layers)
+        several = [picture] if hasattr(picture, "ndim") else list(picture)
+        taps = [compiled_features(network, jnp.asarray(one), layers) for one in several]
         targets.append(
             objectives.match_gram(taps, weights=values["style_layers"], precision=network.precision)
         )
