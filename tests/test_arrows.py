@@ -29,7 +29,8 @@ ALLOWED = {
     "networks": BASE | {"networks"},
     "checkpoints": BASE | {"networks", "checkpoints"},
     "zoo": BASE | {"networks", "checkpoints"},
-    "drawing": BASE | {"images", "drawing"},
+    "drawing": BASE | {"images", "drawing", "video"},
+    "video": BASE | {"images", "video"},
     "sharding": BASE,
     "distributed": {"distributed"},
     "threads": set(),
@@ -41,7 +42,8 @@ ALLOWED = {
     "memory": BASE | {"batching", "optimizers", "optimization", "placing", "stepping"},
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
-    "stylization": BASE | {"checkpoints", "images", "networks", "objectives", "stylization", "zoo"},
+    "stylization": BASE
+    | {"batching", "checkpoints", "images", "networks", "objectives", "stylization", "zoo"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {

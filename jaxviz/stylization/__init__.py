@@ -16,21 +16,29 @@ from jaxviz.stylization.models import (
     style_code,
     stylize,
 )
+from jaxviz.stylization.motion import flow, visible, warped
+from jaxviz.stylization.temporal import Steady, flicker, reliability
 from jaxviz.stylization.transformer import Transformer
 
 __all__ = [
     "Adaptive",
     "Bank",
     "Decoder",
+    "Steady",
     "Stylizer",
     "Transformer",
     "adapted",
     "adaptive",
+    "flicker",
+    "flow",
     "initialize",
     "load",
     "record",
+    "reliability",
     "save",
     "shipped",
     "style_code",
     "stylize",
+    "visible",
+    "warped",
 ]
