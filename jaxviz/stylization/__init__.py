@@ -6,6 +6,7 @@ styled = jaxviz.stylization.stylize(model, photo, model.codes(["great_wave"]))
 
 from jaxviz.stylization.decoder import Decoder
 from jaxviz.stylization.files import load, record, save, shipped
+from jaxviz.stylization.filming import film
 from jaxviz.stylization.models import (
     Adaptive,
     Bank,
@@ -29,6 +30,7 @@ __all__ = [
     "Transformer",
     "adapted",
     "adaptive",
+    "film",
     "flicker",
     "flow",
     "initialize",

@@ -6,6 +6,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -17,8 +18,9 @@ Flow = Float[Array, "h w 2"]
 COARSEST, FINER = 4, 2
 """Pixels that a block is moved by in each direction, where pictures are smallest, and at each size after it."""
 REFINEMENTS = 2
-INERTIA = 1e-5
-"""Mean squared difference of brightness that a pixel of movement must gain: blocks without texture go with others."""
+INERTIA = 2e-5
+"""Mean squared difference of brightness that a pixel of movement must gain, or there is no such movement."""
+RIDGE = 1e-5
 LIGHT = (0.299, 0.587, 0.114)
 
 
@@ -27,10 +29,10 @@ def flow(previous: Image, current: Image, *, block: int = 8, reach: int = 32) ->
 
     .. math:: w(b) = \arg\min_{|d|_\infty \le r} \sum_{p \in b} (x_{t-1}(p + \hat w(p) + d) - x_t(p))^2
 
-    over blocks b that overlap by half, from a small picture, where r is 4, to the whole one, where it is 2; ŵ is what
-    the smaller one gave. Each w(b) is refined to a part of a pixel by the parabola through its neighbors [1], at last
-    by two steps of least squares on the linearized difference [2], each time taken as the median of 3×3 blocks, and
-    interpolated between their centers.
+    over blocks b that overlap by half [1], from a small picture, where r is 4, to the whole one, where it is 2; ŵ is
+    what the smaller one gave. Each w(b) is the median of 3×3 blocks. At the whole picture it is refined to parts of a
+    pixel by the parabola through its neighbors, and by two steps of least squares on the linearized difference [2];
+    between the centers of blocks it is interpolated.
 
     Args:
       previous: RGB, [h, w, 3], in [0, 1].
@@ -80,7 +82,7 @@ def _flow(before: Image, now: Image, block: int, reach: int) -> Flow:
     rows, columns = (side // (block // 2) for side in pyramid[-1][0].shape)
     found = jnp.zeros((rows, columns, 2))
     for level, (a, b) in reversed(list(enumerate(pyramid))):
-        found = _matched(a, b, found, COARSEST if level == levels - 1 else FINER, block)
+        found = _matched(a, b, found, COARSEST if level == levels - 1 else FINER, block, level == 0)
         if level:
             found = 2 * _enlarged(found, 2)
     for _ in range(REFINEMENTS):
@@ -94,6 +96,7 @@ def _matched(
     guess: Float[Array, "r c 2"],
     radius: int,
     block: int,
+    finest: bool,
 ) -> Float[Array, "r c 2"]:
     """Returns the movement of blocks, as the guess and what is best within `radius` of it."""
     moved = warped(before[..., None], _enlarged(guess, block // 2))[..., 0]
@@ -125,7 +128,9 @@ def _matched(
         found = jnp.where(bend > 0, 0.5 * (low - high) / jnp.where(bend > 0, bend, 1), 0)
         return jnp.where(inner == at[axis], jnp.clip(found, -0.5, 0.5), 0)
 
-    return _median(guess + jnp.stack([at[axis] - radius + part(axis) for axis in (0, 1)], -1))
+    # At a coarse size parts of a pixel are noise where there is little to see, and become whole ones at the next.
+    moves = [at[axis] - radius + (part(axis) if finest else 0.0) for axis in (0, 1)]
+    return _median(guess + jnp.stack(moves, -1))
 
 
 def _refined(
@@ -141,7 +146,7 @@ def _refined(
             [(slope, now - moved) for slope in slopes],
         )
     )
-    yy, xx = yy + INERTIA * block**2, xx + INERTIA * block**2
+    yy, xx = yy + RIDGE * block**2, xx + RIDGE * block**2
     below = yy * xx - yx * yx
     found = jnp.stack([xx * y - yx * x, yy * x - yx * y], -1) / below[..., None]
     return _median(guess + jnp.clip(found, -1, 1))
@@ -169,12 +174,19 @@ def _enlarged(x: Float[Array, "r c 2"], times: int) -> Float[Array, "_ _ 2"]:
     return jax.image.resize(x, (x.shape[0] * times, x.shape[1] * times, 2), "bilinear")
 
 
-def warped(image: Float[Array, "h w c"], moved: Flow) -> Float[Array, "h w c"]:
-    """Returns a picture as it looks after a movement, image(p + w(p)), between pixels bilinearly.
+def warped(
+    image: Float[Array | np.ndarray, "h w c"], moved: Flow, *, sharp: bool = False
+) -> Float[Array, "h w c"]:
+    """Returns a picture as it looks after a movement, image(p + w(p)), interpolated between pixels.
 
     Args:
       image: Of any number of channels; what would come from outside of it is its nearest pixel.
       moved: w, [h, w, 2], in pixels, down and to the right; whole numbers give pixels as they are.
+      sharp: Whether to interpolate by cubics through four pixels, which may go beyond their values, instead of
+        bilinearly: what is moved again and again is not blurred so.
+
+    References:
+      Catmull, Rom. A Class of Local Interpolating Splines. Computer Aided Geometric Design, 1974.
 
     Example:
       >>> from jaxviz import stylization
@@ -183,14 +195,38 @@ def warped(image: Float[Array, "h w c"], moved: Flow) -> Float[Array, "h w c"]:
       Array([1., 2., 2.], dtype=float32)
     """
     h, w = image.shape[:2]
+    picture = jnp.asarray(image)
     y = jnp.clip(jnp.arange(h)[:, None] + moved[..., 0], 0, h - 1)
     x = jnp.clip(jnp.arange(w)[None] + moved[..., 1], 0, w - 1)
-    top, left = jnp.floor(y).astype(int), jnp.floor(x).astype(int)
-    below, right = jnp.minimum(top + 1, h - 1), jnp.minimum(left + 1, w - 1)
-    down, across = (y - top)[..., None], (x - left)[..., None]
-    upper = (1 - across) * image[top, left] + across * image[top, right]
-    lower = (1 - across) * image[below, left] + across * image[below, right]
-    return (1 - down) * upper + down * lower
+    top, left = jnp.floor(y), jnp.floor(x)
+    taps = _cubic if sharp else _linear
+    total = jnp.zeros(())
+    for i, down in taps(y - top):
+        row = jnp.clip(top.astype(int) + i, 0, h - 1)
+        for j, across in taps(x - left):
+            column = jnp.clip(left.astype(int) + j, 0, w - 1)
+            total = total + (down * across)[..., None] * picture[row, column]
+    return total
+
+
+def _linear(t: Array) -> list[tuple[int, Array]]:
+    return [(0, 1 - t), (1, t)]
+
+
+def _cubic(t: Array) -> list[tuple[int, Array]]:
+    return [
+        (-1, ((2 - t) * t - 1) * t / 2),
+        (0, ((3 * t - 5) * t * t + 2) / 2),
+        (1, ((4 - 3 * t) * t + 1) * t / 2),
+        (2, (t - 1) * t * t / 2),
+    ]
+
+
+def both(previous: Image, current: Image) -> tuple[Flow, Flow]:
+    """Returns the movement from a picture to the one before and back, by one program for two."""
+    pictures = jnp.stack([previous, current])
+    moved, back = jax.vmap(flow)(pictures, pictures[::-1])
+    return moved, back
 
 
 def visible(moved: Flow, back: Flow) -> Float[Array, "h w"]:
@@ -205,7 +241,8 @@ def visible(moved: Flow, back: Flow) -> Float[Array, "h w"]:
       back: ŵ, by `flow(current, previous)`.
 
     References:
-      Sundaram, Brox, Keutzer. Dense Point Trajectories by GPU-Accelerated Large Displacement Optical Flow. ECCV 2010.
+      Sundaram, Brox, Keutzer. Dense Point Trajectories by GPU-Accelerated Large Displacement Optical Flow. ECCV
+      2010.
       Ruder, Dosovitskiy, Brox. Artistic Style Transfer for Videos. GCPR 2016, eq. 5.
     """
     h, w = moved.shape[:2]

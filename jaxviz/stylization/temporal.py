@@ -5,7 +5,8 @@ frame to frame. Against that each frame is blended with the one before, moved as
 
 .. math:: y_t(p) = m_t(p)\,\beta\,y_{t-1}(p + w_t(p)) + (1 - m_t(p)\,\beta)\,s_t(p)
 
-with s the stylized frames, y what is shown, w the flow, and m how reliable that is.
+with s the stylized frames, y what is shown, w the flow, and m how reliable that is. What is moved is interpolated
+by cubics, since bilinearly it would blur, being moved again with every frame.
 """
 
 from collections.abc import Iterable
@@ -18,11 +19,11 @@ from jaxtyping import Array, Float
 
 from jaxviz._checks import number
 from jaxviz._typing import Image, Number
-from jaxviz.stylization.motion import Flow, flow, visible, warped
+from jaxviz.stylization.motion import Flow, both, visible, warped
 
 Weight = Float[Array, "h w"]
 TOLERANCE = 0.08
-"""τ: by how much the colors of a moved frame may differ, as a root of the mean over them, before it counts little."""
+"""τ: the difference of colors, as the root of its mean square, at which a moved frame counts 1/e."""
 STEADINESS = 0.8
 
 
@@ -49,10 +50,10 @@ def reliability(previous: Image, current: Image, moved: Flow, back: Flow) -> Wei
 def _step(before: Any, frame: Image, styled: Image, steadiness: Array) -> tuple[Image, Array]:
     """Returns a frame after the one before, and how much the stylized and the shown ones differ from theirs."""
     content, drawn, shown = before
-    moved, back = flow(content, frame), flow(frame, content)
+    moved, back = both(content, frame)
     kept = (reliability(content, frame, moved, back) * steadiness)[..., None]
     # Not a + k (b - a): that of 0 is to be the stylized frame to the bit.
-    made = kept * warped(shown, moved) + (1 - kept) * styled
+    made = kept * jnp.clip(warped(shown, moved, sharp=True), 0, 1) + (1 - kept) * styled
     seen = visible(moved, back)
     apart = [_difference(warped(a, moved), b, seen) for a, b in ((drawn, styled), (shown, made))]
     return made, jnp.stack(apart)
@@ -66,7 +67,7 @@ def _difference(a: Image, b: Image, seen: Weight) -> Array:
 
 @jax.jit
 def _apart(frames: tuple[Image, Image], outputs: tuple[Image, Image]) -> Array:
-    moved, back = flow(*frames), flow(*frames[::-1])
+    moved, back = both(*frames)
     return _difference(warped(outputs[0], moved), outputs[1], visible(moved, back))
 
 
@@ -139,13 +140,18 @@ class Steady:
         self._apart: list[Array] = []
 
     def __call__(self, frame: Image, styled: Image) -> Image:
-        """Returns what is to be shown for the next frame, given it and how it was stylized: [h, w, 3], in [0, 1]."""
+        """Returns what is to be shown for the next frame: [h, w, 3], in [0, 1]. `styled` is drawn of it."""
         frame, shown = jnp.asarray(frame), jnp.asarray(styled)
         if self._before is not None:
             shown, apart = _step(self._before, frame, shown, self._steadiness)
             self._apart.append(apart)
         self._before = frame, jnp.asarray(styled), shown
         return shown
+
+    @property
+    def active(self) -> bool:
+        """Whether it changes frames, which β = 0 does not."""
+        return float(self._steadiness) > 0
 
     @property
     def flicker(self) -> tuple[float, float]:

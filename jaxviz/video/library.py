@@ -46,7 +46,7 @@ def opened(path: Path) -> Iterator[Any]:
         container = av.open(str(path))
     except av.error.FFmpegError as error:
         raise VideoError(
-            f"{path} is no video that can be read ({reason(error)}); expected MP4, MOV, MKV, WebM, AVI or GIF, whole"
+            f"{path} is no video that can be read ({reason(error)}); expected a whole MP4, MOV, MKV, WebM, AVI, GIF"
         ) from error
     with container:
         yield container

@@ -24,9 +24,9 @@ FINEST = 90_000
 
 
 class Writer:
-    """A video that is being written, to be used by `with`: never a partial file, and of any length in the same memory.
+    """A video that is being written, to be used by `with`: of any length in the same memory.
 
-    What leaves the block by an error leaves no file, so catch inside of it what is to end the video early.
+    There is never a partial file, and none after an error: catch inside of the block what is to end the video early.
 
     Attributes:
       count: How many frames there are until now.
@@ -35,12 +35,12 @@ class Writer:
     Args:
       path: `.mp4`.
       fps: Frames per second, in (0, 1000].
-      sound_from: A file whose sound is to be heard, as far as there are frames: packets as they are, where MP4 takes
-        them, and otherwise encoded as AAC. None, or a file without sound, for none.
+      sound_from: A file whose sound is to be heard, as far as there are frames: as it is, where players of MP4 know
+        it, and otherwise encoded as AAC. None, or a file without sound, for none.
 
     Raises:
-      ValueError: If `path` is no `.mp4`, `fps` out of range, a frame too large or of another size than the first; at
-        the end, if there was no frame.
+      ValueError: If `path` is no `.mp4`, `fps` out of range, a frame too large or of another size than the
+        first; at the end, if there was no frame.
       VideoError: If `sound_from` cannot be read.
       PictureError: If the file cannot be written.
       ImportError: If PyAV is not installed.
@@ -103,7 +103,7 @@ class Writer:
 
         Args:
           frame: RGB, [h, w, 3], bytes or floats in [0, 1]; where a side is odd the last row or column is repeated.
-          at: When it is to be seen, in seconds after the first one, later than the one before; None for an even rate.
+          at: When it is to be seen, in seconds after the first one; None for an even rate.
         """
         pixels = images.to_bytes(frame)
         height, width = pixels.shape[:2]
