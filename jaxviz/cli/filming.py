@@ -45,9 +45,8 @@ def stylize_film(
     """Stylizes a film and writes it, with its sound; the record gets frames, fps, size, seconds, sound, flicker.
 
     Of what is given to the command, `temporal` is the steadiness, `film_size` the longer side, `max_pixels` the
-    largest frame, and `out` the result, .mp4, .gif or .webp; `.mp4` takes the place of another usual suffix. The
-    frames of the latter two are all kept in memory. After Ctrl-C, or where the film breaks off, what was drawn until
-    then is written.
+    largest frame, and `out` the result, .mp4, .gif or .webp; .mp4 unless given. Frames of the latter two are all
+    kept in memory. After Ctrl-C, or where the film breaks off, what was drawn until then is written.
 
     Args:
       session: The command's.

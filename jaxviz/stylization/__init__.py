@@ -17,9 +17,10 @@ from jaxviz.stylization.models import (
     style_code,
     stylize,
 )
-from jaxviz.stylization.motion import flow, visible, warped
+from jaxviz.stylization.motion import flow
 from jaxviz.stylization.temporal import Steady, flicker, reliability
 from jaxviz.stylization.transformer import Transformer
+from jaxviz.stylization.warping import visible, warped
 
 __all__ = [
     "Adaptive",

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array
 
@@ -78,5 +77,5 @@ def _film(
             yield np.asarray(steady(picture, styled) if steady.active else styled)
 
 
-def _drawn(model: Any, image: Image, codes: Any, weights: Any, alpha: Any) -> jax.Array:
+def _drawn(model: Any, image: Image, codes: Any, weights: Any, alpha: Any) -> Image:
     return stylize(model, image, codes, weights=weights, alpha=alpha)

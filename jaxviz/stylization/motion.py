@@ -6,18 +6,17 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import whole
 from jaxviz._typing import Image
+from jaxviz.stylization.warping import Flow, warped
 
-Flow = Float[Array, "h w 2"]
 COARSEST, FINER = 4, 2
 """Pixels that a block is moved by in each direction, where pictures are smallest, and at each size after it."""
-REFINEMENTS = 2
+REFINEMENTS = 3
 INERTIA = 2e-5
 """Mean squared difference of brightness that a pixel of movement must gain, or there is no such movement."""
 RIDGE = 1e-5
@@ -29,10 +28,10 @@ def flow(previous: Image, current: Image, *, block: int = 8, reach: int = 32) ->
 
     .. math:: w(b) = \arg\min_{|d|_\infty \le r} \sum_{p \in b} (x_{t-1}(p + \hat w(p) + d) - x_t(p))^2
 
-    over blocks b that overlap by half [1], from a small picture, where r is 4, to the whole one, where it is 2; ŵ is
-    what the smaller one gave. Each w(b) is the median of 3×3 blocks. At the whole picture it is refined to parts of a
-    pixel by the parabola through its neighbors, and by two steps of least squares on the linearized difference [2];
-    between the centers of blocks it is interpolated.
+    over blocks b that overlap by half [1], from a small picture, where r is 4, to the whole one, where it is 2, with
+    ŵ of the one before. Each w(b) becomes the median of 3×3 blocks. At the end it is refined to parts of a pixel, by
+    steps of least squares on the linearized difference [2], and interpolated between the centers of blocks. Where
+    nothing differs w is 0.
 
     Args:
       previous: RGB, [h, w, 3], in [0, 1].
@@ -82,11 +81,11 @@ def _flow(before: Image, now: Image, block: int, reach: int) -> Flow:
     rows, columns = (side // (block // 2) for side in pyramid[-1][0].shape)
     found = jnp.zeros((rows, columns, 2))
     for level, (a, b) in reversed(list(enumerate(pyramid))):
-        found = _matched(a, b, found, COARSEST if level == levels - 1 else FINER, block, level == 0)
+        found = _matched(a, b, found, COARSEST if level == levels - 1 else FINER, block)
         if level:
             found = 2 * _enlarged(found, 2)
     for _ in range(REFINEMENTS):
-        found = _refined(*pyramid[0], found, block)
+        found = _refined(pyramid[0][0], pyramid[0][1], found, block)
     return _enlarged(found, block // 2)[:h, :w]
 
 
@@ -96,7 +95,6 @@ def _matched(
     guess: Float[Array, "r c 2"],
     radius: int,
     block: int,
-    finest: bool,
 ) -> Float[Array, "r c 2"]:
     """Returns the movement of blocks, as the guess and what is best within `radius` of it."""
     moved = warped(before[..., None], _enlarged(guess, block // 2))[..., 0]
@@ -110,27 +108,8 @@ def _matched(
     shifts = jnp.asarray(list(itertools.product(side, side)))
     far = jnp.sum(jnp.square(shifts - radius), -1)[:, None, None]
     costs = jax.vmap(cost)(shifts) + INERTIA * block**2 * far
-    costs = costs.reshape(len(side), len(side), *guess.shape[:2])
-    best = jnp.argmin(costs.reshape(-1, *guess.shape[:2]), 0)
-    at = jnp.stack([best // len(side), best % len(side)])
-
-    def part(axis: int) -> Array:
-        # At the rim of the search a side of the parabola is missing.
-        inner = jnp.clip(at[axis], 1, 2 * radius - 1)
-        rows, columns = jnp.indices(guess.shape[:2])
-
-        def beside(offset: int) -> Array:
-            place = [inner + offset if axis == k else at[k] for k in (0, 1)]
-            return costs[place[0], place[1], rows, columns]
-
-        low, middle, high = beside(-1), beside(0), beside(1)
-        bend = low + high - 2 * middle
-        found = jnp.where(bend > 0, 0.5 * (low - high) / jnp.where(bend > 0, bend, 1), 0)
-        return jnp.where(inner == at[axis], jnp.clip(found, -0.5, 0.5), 0)
-
-    # At a coarse size parts of a pixel are noise where there is little to see, and become whole ones at the next.
-    moves = [at[axis] - radius + (part(axis) if finest else 0.0) for axis in (0, 1)]
-    return _median(guess + jnp.stack(moves, -1))
+    best = jnp.argmin(costs, 0)
+    return _median(guess + shifts[best] - radius)
 
 
 def _refined(
@@ -160,9 +139,17 @@ def _summed(x: Float[Array, "h w"], block: int) -> Float[Array, "r c"]:
 
 
 def _median(x: Float[Array, "r c 2"]) -> Float[Array, "r c 2"]:
+    """Returns the median of 3 columns of 3, ordered: of the largest low, the middle and the smallest high."""
     r, c = x.shape[:2]
     around = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    return jnp.median(jnp.stack([around[i : i + r, j : j + c] for i in range(3) for j in range(3)]), 0)
+
+    def ordered(a: Array, b: Array, c: Array) -> tuple[Array, Array, Array]:
+        low, high = jnp.minimum(a, b), jnp.maximum(a, b)
+        return jnp.minimum(low, c), jnp.maximum(low, jnp.minimum(high, c)), jnp.maximum(high, c)
+
+    low, middle, high = ordered(*(around[i : i + r] for i in range(3)))
+    lows, middles, highs = ([part[:, j : j + c] for j in range(3)] for part in (low, middle, high))
+    return ordered(ordered(*lows)[2], ordered(*middles)[1], ordered(*highs)[0])[1]
 
 
 def _halved(x: Float[Array, "h w"]) -> Float[Array, "_ _"]:
@@ -174,84 +161,8 @@ def _enlarged(x: Float[Array, "r c 2"], times: int) -> Float[Array, "_ _ 2"]:
     return jax.image.resize(x, (x.shape[0] * times, x.shape[1] * times, 2), "bilinear")
 
 
-def warped(
-    image: Float[Array | np.ndarray, "h w c"], moved: Flow, *, sharp: bool = False
-) -> Float[Array, "h w c"]:
-    """Returns a picture as it looks after a movement, image(p + w(p)), interpolated between pixels.
-
-    Args:
-      image: Of any number of channels; what would come from outside of it is its nearest pixel.
-      moved: w, [h, w, 2], in pixels, down and to the right; whole numbers give pixels as they are.
-      sharp: Whether to interpolate by cubics through four pixels, which may go beyond their values, instead of
-        bilinearly: what is moved again and again is not blurred so.
-
-    References:
-      Catmull, Rom. A Class of Local Interpolating Splines. Computer Aided Geometric Design, 1974.
-
-    Example:
-      >>> from jaxviz import stylization
-      >>> right = jnp.broadcast_to(jnp.array([0.0, 1.0]), (1, 3, 2))
-      >>> stylization.warped(jnp.arange(3.0).reshape(1, 3, 1), right)[0, :, 0]
-      Array([1., 2., 2.], dtype=float32)
-    """
-    h, w = image.shape[:2]
-    picture = jnp.asarray(image)
-    y = jnp.clip(jnp.arange(h)[:, None] + moved[..., 0], 0, h - 1)
-    x = jnp.clip(jnp.arange(w)[None] + moved[..., 1], 0, w - 1)
-    top, left = jnp.floor(y), jnp.floor(x)
-    taps = _cubic if sharp else _linear
-    total = jnp.zeros(())
-    for i, down in taps(y - top):
-        row = jnp.clip(top.astype(int) + i, 0, h - 1)
-        for j, across in taps(x - left):
-            column = jnp.clip(left.astype(int) + j, 0, w - 1)
-            total = total + (down * across)[..., None] * picture[row, column]
-    return total
-
-
-def _linear(t: Array) -> list[tuple[int, Array]]:
-    return [(0, 1 - t), (1, t)]
-
-
-def _cubic(t: Array) -> list[tuple[int, Array]]:
-    return [
-        (-1, ((2 - t) * t - 1) * t / 2),
-        (0, ((3 * t - 5) * t * t + 2) / 2),
-        (1, ((4 - 3 * t) * t + 1) * t / 2),
-        (2, (t - 1) * t * t / 2),
-    ]
-
-
 def both(previous: Image, current: Image) -> tuple[Flow, Flow]:
     """Returns the movement from a picture to the one before and back, by one program for two."""
     pictures = jnp.stack([previous, current])
     moved, back = jax.vmap(flow)(pictures, pictures[::-1])
     return moved, back
-
-
-def visible(moved: Flow, back: Flow) -> Float[Array, "h w"]:
-    r"""Returns 1 where what a picture shows was seen in the one before, 0 where it was hidden or outside of it.
-
-    Hidden is where the movement back does not lead to where it came from:
-
-    .. math:: |w + \hat w|^2 > 0.01 (|w|^2 + |\hat w|^2) + 0.5, \quad \hat w = \hat w(p + w(p))
-
-    Args:
-      moved: w, by `flow(previous, current)`.
-      back: ŵ, by `flow(current, previous)`.
-
-    References:
-      Sundaram, Brox, Keutzer. Dense Point Trajectories by GPU-Accelerated Large Displacement Optical Flow. ECCV
-      2010.
-      Ruder, Dosovitskiy, Brox. Artistic Style Transfer for Videos. GCPR 2016, eq. 5.
-    """
-    h, w = moved.shape[:2]
-    there = warped(back, moved)
-
-    def length(x: Array) -> Array:
-        return jnp.sum(jnp.square(x), -1)
-
-    same = length(moved + there) <= 0.01 * (length(moved) + length(there)) + 0.5
-    y, x = jnp.arange(h)[:, None] + moved[..., 0], jnp.arange(w)[None] + moved[..., 1]
-    inside = (y > -1) & (y < h) & (x > -1) & (x < w)
-    return (same & inside).astype(jnp.float32)

@@ -19,7 +19,8 @@ from jaxtyping import Array, Float
 
 from jaxviz._checks import number
 from jaxviz._typing import Image, Number
-from jaxviz.stylization.motion import Flow, both, visible, warped
+from jaxviz.stylization.motion import both
+from jaxviz.stylization.warping import Flow, visible, warped
 
 Weight = Float[Array, "h w"]
 TOLERANCE = 0.08

@@ -1,7 +1,7 @@
 """From files: the frames of a video, one after another, as RGB bytes."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -113,7 +113,7 @@ class Video:
         self._frames.close()
         self._open.close()
 
-    def _timed(self) -> Iterator[tuple[Fraction, Frame]]:
+    def _timed(self) -> Generator[tuple[Fraction, Frame], None, None]:
         start, last = None, Fraction(-1)
         for frame in self._decoded():
             at = None if frame.pts is None else frame.pts * frame.time_base
@@ -121,7 +121,7 @@ class Video:
                 start = at or Fraction(0)
             since = None if at is None else at - start
             # Times that are missing or run backwards are those of an even rate.
-            last = since if since is not None and since > last else max(last, 0) + 1 / self.fps
+            last = since if since is not None and since > last else max(last, Fraction(0)) + 1 / self.fps
             if self._coded is None:
                 last, self._coded = Fraction(0), (frame.width, frame.height)
             yield last, self._pixels(frame)
@@ -158,7 +158,7 @@ class Video:
         # Edited files have more frames than are to be seen, and are shorter than them.
         stated = self._stream.frames if own < self._length + MISSING else 0
         missing = self._length - (end - begin)
-        if missing > max(MISSING, 2 / self.fps):
+        if missing > max(MISSING, float(2 / self.fps)):
             return f"the last {missing:.1f} seconds are missing"
         if done < stated - LENIENT:
             return f"{stated - done} frames are missing"

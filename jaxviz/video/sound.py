@@ -32,7 +32,8 @@ class Sound:
 
     def __init__(self, path: Path, container: Any) -> None:
         self._container = container
-        self.how, self._waiting = "", None
+        self.how = ""
+        self._waiting: tuple[Fraction, Any] | None = None
         self._pieces: Iterator[tuple[Fraction, Any]] = iter(())
         with contextlib.ExitStack() as stack:
             self._begin(stack.enter_context(opened(path)))
@@ -43,9 +44,9 @@ class Sound:
         if not source.streams.audio:
             return
         stream = source.streams.audio[0]
-        pictures = source.streams.video[0] if source.streams.video else None
-        begins = pictures is not None and pictures.start_time is not None
-        start = pictures.start_time * pictures.time_base if begins else Fraction(0)
+        pictures = source.streams.video
+        begins = pictures and pictures[0].start_time is not None
+        start = pictures[0].start_time * pictures[0].time_base if begins else Fraction(0)
         if stream.codec_context.codec.canonical_name in COPIED:
             self.how, self._target = "copied", container.add_stream_from_template(stream)
             self._pieces = self._packets(source, stream, start)

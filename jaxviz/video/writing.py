@@ -26,7 +26,7 @@ FINEST = 90_000
 class Writer:
     """A video that is being written, to be used by `with`: of any length in the same memory.
 
-    There is never a partial file, and none after an error: catch inside of the block what is to end the video early.
+    There is never a partial file, and none after an error; so catch inside of the block what is to end the video.
 
     Attributes:
       count: How many frames there are until now.
