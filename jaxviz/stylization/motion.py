@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import whole
-from jaxviz._typing import Image
+from jaxviz._typing import AnyImage, Image
 from jaxviz.stylization.warping import Flow, warped
 
 COARSEST, FINER = 4, 2
@@ -23,15 +23,15 @@ RIDGE = 1e-5
 LIGHT = (0.299, 0.587, 0.114)
 
 
-def flow(previous: Image, current: Image, *, block: int = 8, reach: int = 32) -> Flow:
+def flow(previous: AnyImage, current: AnyImage, *, block: int = 8, reach: int = 32) -> Flow:
     r"""Returns where each pixel of a picture was in the one before: current(p) is previous(p + w(p)).
 
     .. math:: w(b) = \arg\min_{|d|_\infty \le r} \sum_{p \in b} (x_{t-1}(p + \hat w(p) + d) - x_t(p))^2
 
-    over blocks b that overlap by half [1], from a small picture, where r is 4, to the whole one, where it is 2, with
-    ŵ of the one before. Each w(b) becomes the median of 3×3 blocks. At the end it is refined to parts of a pixel, by
-    steps of least squares on the linearized difference [2], and interpolated between the centers of blocks. Where
-    nothing differs w is 0.
+    over blocks b that overlap by half [1], from a small picture, where r is 4, to the whole one, where it is 2,
+    each with ŵ of the one before. Each w(b) becomes the median of 3×3 blocks. At the end it is refined to parts
+    of a pixel, by steps of least squares on the linearized difference [2], and interpolated between the centers of
+    blocks. Where nothing differs w is 0.
 
     Args:
       previous: RGB, [h, w, 3], in [0, 1].
@@ -161,6 +161,7 @@ def _enlarged(x: Float[Array, "r c 2"], times: int) -> Float[Array, "_ _ 2"]:
     return jax.image.resize(x, (x.shape[0] * times, x.shape[1] * times, 2), "bilinear")
 
 
+@jax.jit
 def both(previous: Image, current: Image) -> tuple[Flow, Flow]:
     """Returns the movement from a picture to the one before and back, by one program for two."""
     pictures = jnp.stack([previous, current])

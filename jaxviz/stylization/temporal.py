@@ -48,10 +48,10 @@ def reliability(previous: Image, current: Image, moved: Flow, back: Flow) -> Wei
 
 
 @jax.jit
-def _step(before: Any, frame: Image, styled: Image, steadiness: Array) -> tuple[Image, Array]:
+def _blended(before: Any, frame: Image, styled: Image, steadiness: Array, flows: Any) -> tuple[Image, Array]:
     """Returns a frame after the one before, and how much the stylized and the shown ones differ from theirs."""
     content, drawn, shown = before
-    moved, back = both(content, frame)
+    moved, back = flows
     kept = (reliability(content, frame, moved, back) * steadiness)[..., None]
     # Not a + k (b - a): that of 0 is to be the stylized frame to the bit.
     made = kept * jnp.clip(warped(shown, moved, sharp=True), 0, 1) + (1 - kept) * styled
@@ -67,9 +67,8 @@ def _difference(a: Image, b: Image, seen: Weight) -> Array:
 
 
 @jax.jit
-def _apart(frames: tuple[Image, Image], outputs: tuple[Image, Image]) -> Array:
-    moved, back = both(*frames)
-    return _difference(warped(outputs[0], moved), outputs[1], visible(moved, back))
+def _apart(before: Image, now: Image, flows: Any) -> Array:
+    return _difference(warped(before, flows[0]), now, visible(*flows))
 
 
 def flicker(frames: Iterable[Any], outputs: Iterable[Any]) -> float:
@@ -106,7 +105,7 @@ def flicker(frames: Iterable[Any], outputs: Iterable[Any]) -> float:
             sizes = " and ".join(f"{picture.shape[1]}×{picture.shape[0]}" for picture in now)
             raise ValueError(f"a frame and its output have {sizes} pixels; expected the same")
         if before is not None:
-            parts.append(_apart((before[0], now[0]), (before[1], now[1])))
+            parts.append(_apart(before[1], now[1], both(before[0], now[0])))
         before = now
     if not parts:
         raise ValueError("flicker is between frames; give two or more")
@@ -144,7 +143,8 @@ class Steady:
         """Returns what is to be shown for the next frame: [h, w, 3], in [0, 1]. `styled` is drawn of it."""
         frame, shown = jnp.asarray(frame), jnp.asarray(styled)
         if self._before is not None:
-            shown, apart = _step(self._before, frame, shown, self._steadiness)
+            flows = both(self._before[0], frame)
+            shown, apart = _blended(self._before, frame, shown, self._steadiness, flows)
             self._apart.append(apart)
         self._before = frame, jnp.asarray(styled), shown
         return shown

@@ -1,10 +1,10 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from jaxviz import stylization
+from jaxviz.stylization import motion
 
 INNER = (slice(16, -16), slice(16, -16))
 
@@ -21,7 +21,7 @@ def moved(picture, down, right):
 
 @pytest.fixture(scope="module")
 def cat(picture):
-    return np.asarray(picture("chelsea", 128, square=False), np.float32)
+    return np.asarray(picture("chelsea", 128), np.float32)[20:100]
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (2, -3), (0.5, 0.5), (1.3, -2.7), (-9, 6)])
@@ -41,7 +41,7 @@ def test_reach_bounds_what_is_found(cat):
 
 def test_parts_without_texture_stay_where_they_are():
     rng = np.random.default_rng(0)
-    flat = [np.clip(0.6 + 0.008 * rng.normal(size=(64, 96, 3)), 0, 1).astype(np.float32) for _ in range(2)]
+    flat = [np.clip(0.6 + 0.008 * rng.normal(size=(80, 128, 3)), 0, 1).astype(np.float32) for _ in range(2)]
     assert np.abs(np.asarray(stylization.flow(*flat))).max() < 0.6
 
 
@@ -69,24 +69,21 @@ def test_warp_between_pixels(cat):
 
 
 def test_what_was_hidden_behind_a_moving_box_is_marked(cat):
-    ground = cat[:80, :128]
-    box = np.random.default_rng(0).random((24, 24, 3), np.float32)
-    before, now = ground.copy(), ground.copy()
+    box = np.random.default_rng(0).random((6, 6, 3), np.float32).repeat(4, 0).repeat(4, 1)
+    before, now = cat.copy(), cat.copy()
     before[28:52, 40:64] = box
-    now[28:52, 52:76] = box
+    now[28:52, 48:72] = box
     there, back = stylization.flow(before, now), stylization.flow(now, before)
-    found = np.asarray(there)
-    np.testing.assert_allclose(found[36:44, 60:68].reshape(-1, 2).mean(0), (0, -12), atol=0.3)
+    inside, uncovered, far = np.s_[34:46, 54:66], np.s_[30:50, 41:47], np.s_[:, 96:]
+    np.testing.assert_allclose(np.asarray(there)[inside].reshape(-1, 2).mean(0), (0, -8), atol=0.3)
     seen = np.asarray(stylization.visible(there, back))
-    assert set(np.unique(seen)) <= {0, 1}
-    uncovered = seen[32:48, 42:50]
-    assert uncovered.mean() < 0.3
-    # The box itself and the ground far from it are seen in both.
-    assert seen[36:44, 60:68].mean() > 0.9
-    assert seen[:, 96:].mean() > 0.95
+    assert set(np.unique(seen)) == {0, 1}
     trusted = np.asarray(stylization.reliability(before, now, there, back))
-    assert trusted[32:48, 42:50].mean() < 0.3
-    assert trusted[36:44, 60:68].mean() > 0.8
+    assert seen[uncovered].mean() < 0.5
+    assert trusted[uncovered].mean() < 0.2
+    for found in (seen, trusted):
+        assert found[inside].mean() > 0.9
+        assert found[far].mean() > 0.95
 
 
 def test_the_rule_of_visibility_by_its_formula():
@@ -104,24 +101,17 @@ def test_the_rule_of_visibility_by_its_formula():
 
 
 def test_flow_compiles_once_for_a_size(cat):
-    before = stylization.motion._flow._cache_size()
+    stylization.flow(cat, cat)
+    before = motion._flow._cache_size()
     for k in range(3):
-        stylization.flow(cat[k : k + 40, :56], cat[:40, :56])
-    assert stylization.motion._flow._cache_size() == before + 1
-
-
-def test_flow_maps_over_a_batch(cat):
-    pair = jnp.asarray(np.stack([cat[:48, :64], cat[2:50, :64]]))
-    both = jax.vmap(stylization.flow)(pair, pair[::-1])
-    np.testing.assert_allclose(both[0], stylization.flow(pair[0], pair[1]), atol=1e-4)
+        stylization.flow(np.roll(cat, k, 1), cat)
+    assert motion._flow._cache_size() == before
 
 
 def test_wrong_arguments_are_refused(cat):
-    with pytest.raises(ValueError, match="previous has 128×.* pixels, current 64×64; expected the same"):
+    with pytest.raises(ValueError, match="previous has 128×80 pixels, current 64×64; expected the same"):
         stylization.flow(cat, cat[:64, :64])
     with pytest.raises(ValueError, match="block is 6; expected a multiple of 4"):
         stylization.flow(cat, cat, block=6)
     with pytest.raises(ValueError, match="reach is 0; expected a whole number"):
         stylization.flow(cat, cat, reach=0)
-    with pytest.raises(ValueError, match="previous is of type uint8"):
-        stylization.flow(np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16, 3), np.uint8))

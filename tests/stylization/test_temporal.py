@@ -82,7 +82,7 @@ def test_a_moving_box_leaves_no_ghost(picture, steadiness):
     naive = frames[0]
     for frame in frames[1:]:
         naive = 0.8 * naive + 0.2 * frame
-    assert np.abs(naive - frames[-1]).mean(-1)[20:40, :40].mean() > 0.1
+    assert np.abs(naive - frames[-1]).mean(-1)[20:40, :40].mean() > 0.07
 
 
 def test_no_steadiness_is_no_change_to_the_bit(pan, unsteady):
@@ -95,10 +95,10 @@ def test_no_steadiness_is_no_change_to_the_bit(pan, unsteady):
 
 def test_flicker_of_a_still_film_is_known():
     rng = np.random.default_rng(0)
-    still = [rng.random((40, 48, 3), np.float32)] * 3
-    outputs = [np.full((40, 48, 3), value, np.float32) for value in (0.5, 0.6, 0.4)]
+    still = [rng.random((64, 96, 3), np.float32)] * 3
+    outputs = [np.full((64, 96, 3), value, np.float32) for value in (0.5, 0.6, 0.4)]
     assert stylization.flicker(still, outputs) == pytest.approx(0.15, abs=1e-4)
-    assert stylization.flicker(still, still) == pytest.approx(0, abs=1e-3)
+    assert stylization.flicker(still, still) == 0
 
 
 def test_wrong_films_are_refused(pan):
