@@ -2,9 +2,9 @@
 
 python -m benchmarks.flicker MODEL FRAMES --styles great_wave --out folder
 
-MODEL is a name or file of `jaxviz.stylization.load`, or "noise": the frames themselves under noise of low frequency,
-drawn anew for each, of which it is known what should be left. FRAMES is a folder of pictures, in their order, or
-a film.
+MODEL is a name or file of `jaxviz.stylization.load`, or "noise": the frames themselves under noise of low
+frequency, drawn anew for each, of which it is known what should be left. FRAMES is a folder of pictures, in their
+order, or a film.
 """
 
 import argparse
@@ -139,9 +139,9 @@ def sheet(
             [
                 (f"frame {k + 1}", frames[k]),
                 ("frame by frame", styled[k]),
-                ("change, ×10", change(styled, k)),
+                ("change, 10 times", change(styled, k)),
                 (f"steadiness {steadiness:g}", made[k]),
-                ("change, ×10", change(made, k)),
+                ("change, 10 times", change(made, k)),
             ]
         )
     return sheets.scenes(rows)

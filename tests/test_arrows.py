@@ -44,6 +44,19 @@ ALLOWED = {
     "problem": BASE | SYMBOLS | {"networks"},
     "stylization": BASE
     | {"batching", "checkpoints", "images", "networks", "objectives", "stylization", "zoo"},
+    "training": BASE
+    | {
+        "drawing",
+        "images",
+        "jobs",
+        "networks",
+        "objectives",
+        "priors",
+        "samples",
+        "sharding",
+        "stylization",
+        "training",
+    },
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {

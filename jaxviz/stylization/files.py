@@ -151,6 +151,6 @@ def _check(path: Path, model: Bank | Adaptive) -> None:
     for name in sorted({*wanted, *there}):
         if wanted.get(name) != there.get(name):
             raise WeightsError(
-                f"{path}: expected {name} of shape {wanted.get(name, 'none')}, found {there.get(name, 'none')}; the "
-                "file is of another architecture"
+                f"{path}: expected {name} of shape {wanted.get(name, 'none')}, found {there.get(name, 'none')}; "
+                "the file is of another architecture"
             )
