@@ -132,7 +132,7 @@ def test_a_film_is_its_frames_and_batches_change_nothing(pan, model):
     for steadiness in (0.0, 0.8):
         whole = made(steadiness=steadiness)
         assert len(whole) == 5
-        for batch in (1, 2, 3):
+        for batch in (1, 3):
             np.testing.assert_allclose(made(steadiness=steadiness, batch=batch), whole, atol=1e-5)
     steady = stylization.Steady(0.8)
     made(steadiness=steady)
