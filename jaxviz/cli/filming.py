@@ -84,7 +84,7 @@ def stylize_film(
         session.incomplete = True
         session.note(f"{film.path} cannot be read to its end ({film.damage}): {done} frames were drawn")
     elif session.interrupted:
-        session.note(f"{session.out} has the first {done} frames of {film.count or 'the film'}")
+        session.note(f"{session.out} ends at frame {done} of {film.count or 'the film'}")
     session.settle(out=session.out)
     session.record |= {
         "frames": done,
@@ -93,7 +93,7 @@ def stylize_film(
         "seconds": {"all": seconds, "frame": seconds / done},
         "damage": film.damage,
     }
-    if steady.active:
+    if steady.active and done > 1:
         without, kept = steady.flicker
         session.record["flicker"] = {"without": without, "with": kept}
         session.note(f"flicker {without:.4f}, {kept:.4f} by --temporal {given['temporal']:g}")

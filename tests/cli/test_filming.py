@@ -109,7 +109,7 @@ def test_ctrl_c_leaves_a_playable_film(run, tmp_path, monkeypatch):
     assert cli._explained(caught.value)[0] == 130
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["frames"] == 11
-    assert record["notes"] == ["stylized.mp4 has the first 11 frames of 20"]
+    assert record["notes"] == ["stylized.mp4 ends at frame 11 of 20"]
     with video.read(tmp_path / "stylized.mp4") as film:
         assert len(list(film)) == 11
 
