@@ -29,7 +29,8 @@ ALLOWED = {
     "networks": BASE | {"networks"},
     "checkpoints": BASE | {"networks", "checkpoints"},
     "zoo": BASE | {"networks", "checkpoints"},
-    "drawing": BASE | {"images", "drawing"},
+    "drawing": BASE | {"images", "drawing", "video"},
+    "video": BASE | {"images", "video"},
     "sharding": BASE,
     "distributed": {"distributed"},
     "threads": set(),
@@ -54,7 +55,8 @@ ALLOWED = {
         "stylization",
         "training",
     },
-    "stylization": BASE | {"checkpoints", "colors", "images", "networks", "objectives", "stylization", "zoo"},
+    "stylization": BASE
+    | {"batching", "checkpoints", "colors", "images", "networks", "objectives", "stylization", "zoo"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {

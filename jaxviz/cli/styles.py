@@ -40,7 +40,7 @@ StyleSize = Annotated[
     option(
         "--style-size",
         HOW,
-        f"Longer side of pictures of styles: larger for finer strokes. Default: {STYLE_SIZE}.",
+        f"Longer side of pictures of styles: larger for larger strokes. Default: {STYLE_SIZE}.",
     ),
 ]
 

@@ -14,6 +14,7 @@ from jaxviz._checks import known
 from jaxviz.batching import bytes_of, device_memory
 from jaxviz.cli import mixtures, options, runs, styles
 from jaxviz.cli.command import command
+from jaxviz.cli.filming import Temporal, is_film, stylize_film
 from jaxviz.cli.masks import read_masks
 from jaxviz.cli.options import HOW, WHAT, option
 from jaxviz.cli.session import Failure, Session
@@ -62,6 +63,7 @@ def stylize(
         ),
     ] = None,
     style_size: styles.StyleSize = None,
+    temporal: Temporal = 0.0,
     grid: Annotated[
         str | None,
         option(
@@ -72,15 +74,20 @@ def stylize(
     save: options.Save = "pictures",
 ) -> None:
     """Draw pictures in a style that a network was trained for, in one pass."""
-    alphas, steps = styles.alphas(alpha), mixtures.steps_of(grid)
+    alphas, steps, film = styles.alphas(alpha), mixtures.steps_of(grid), is_film(picture)
     sheet = steps is not None or len(alphas) > 1
     many = runs.is_many(session, picture, ("batch", "devices", "memory") if sheet else ("memory",))
     _check_together(session, many, len(alphas))
     if keep_colors is not None:
         known(keep_colors, colors.KEEP, "way to keep colors")
-    if not many:
+    if film:
+        _check_film(session, sheet)
+    elif not many:
         session.opens_pictures(session.out)
     found = chosen(session, model, style, mix, style_size)
+    if film:
+        stylize_film(session, picture, found.model, found.codes, jnp.asarray(found.shares), alphas[0])
+        return
     if many:
         _run(session, picture, found, alphas[0])
         return
@@ -89,6 +96,16 @@ def stylize(
         mixtures.draw(session, pixels, found, alphas, steps)
     else:
         session.write(session.out, _drawn(session, pixels, found, alphas[0]))
+
+
+def _check_film(session: Session, sheet: bool) -> None:
+    """Raises ValueError where an option is for pictures."""
+    given = session.given
+    for name in ("mask", "keep_colors"):
+        if given[name]:
+            raise ValueError(f"--{name.replace('_', '-')} is for pictures; {given['picture']} is a film")
+    if sheet:
+        raise ValueError(f"a sheet is of one picture; {given['picture']} is a film")
 
 
 def _check_together(session: Session, many: bool, alphas: int) -> None:

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image as PillowImage
 
-from jaxviz import images
+from jaxviz import images, video
 
 Frame = UInt8[np.ndarray, "_ _ 3"]
 AnyFrame = Float[np.ndarray, "_ _ 3"] | Frame
-LONGEST = {".gif": 65535, ".webp": 16383, ".mp4": 16384}
+LONGEST = {".gif": 65535, ".webp": 16383, ".mp4": video.LONGEST}
 """Of every format, the longest side that it or its encoder allows."""
 SUFFIXES = tuple(LONGEST)
 FPS, FASTEST = 24, 120
@@ -84,7 +83,7 @@ def checked(path: str | Path) -> str:
         shown = suffix or "a film without suffix"
         raise ValueError(f"{path} cannot be written as {shown}; expected {', '.join(SUFFIXES)}")
     if suffix == ".mp4":
-        _av()
+        video.library("films of .mp4 need")
     return suffix
 
 
@@ -120,10 +119,11 @@ def write(path: str | Path, frames: Sequence[AnyFrame], *, fps: float | int = FP
         raise ValueError(
             f"{path} would have {width}×{height} pixels; a {suffix} has at most {LONGEST[suffix]} a side"
         )
+    if suffix == ".mp4":
+        video.write(path, map(np.asarray, _of_one_size(frames)), fps)
+        return
     with images.atomically(path) as temporary:
-        if suffix == ".mp4":
-            _write_mp4(temporary, _of_one_size(frames), Fraction(fps).limit_denominator(1001))
-        elif suffix == ".gif":
+        if suffix == ".gif":
             durations = _durations(len(frames), min(fps, 50), 10)
             _write_pillow(temporary, map(_dithered, _of_one_size(frames)), durations, optimize=False)
         else:
@@ -161,32 +161,3 @@ def _write_pillow(
     # A duration of one frame is no list, to Pillow.
     duration = durations if len(durations) > 1 else durations[0]
     first.save(path, save_all=True, append_images=rest, duration=duration, loop=0, **options)
-
-
-def _write_mp4(path: Path, pictures: Iterator[PillowImage.Image], rate: Fraction) -> None:
-    av = _av()
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "16", "preset": "medium"})
-        stream.pix_fmt = "yuv420p"
-        # Unless the matrix is named, a player guesses it by the size, and colors shift.
-        context = stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = 1  # ITU-R BT.709
-        context.color_range = 1  # 16 to 235
-        for picture in pictures:
-            pixels = np.asarray(picture)
-            odd = pixels.shape[0] % 2, pixels.shape[1] % 2
-            pixels = np.pad(pixels, ((0, odd[0]), (0, odd[1]), (0, 0)), "edge")
-            if not context.is_open:
-                stream.height, stream.width = pixels.shape[:2]
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
-        container.mux(stream.encode())
-
-
-def _av() -> Any:
-    """Returns PyAV; raises ImportError, saying what to install, where it is not there."""
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError('films of .mp4 need PyAV: pip install "jaxviz-vision[video]"') from error
-    return av

@@ -8,6 +8,7 @@ from jaxviz.stylization.coloring import recolored
 from jaxviz.stylization.decoder import Decoder
 from jaxviz.stylization.exporting import export
 from jaxviz.stylization.files import describe, load, record, save, shipped
+from jaxviz.stylization.filming import film
 from jaxviz.stylization.mixing import between, placed
 from jaxviz.stylization.models import (
     Adaptive,
@@ -19,12 +20,16 @@ from jaxviz.stylization.models import (
     style_code,
     stylize,
 )
+from jaxviz.stylization.motion import flow
+from jaxviz.stylization.temporal import Steady, flicker, reliability
 from jaxviz.stylization.transformer import Transformer
+from jaxviz.stylization.warping import visible, warped
 
 __all__ = [
     "Adaptive",
     "Bank",
     "Decoder",
+    "Steady",
     "Stylizer",
     "Transformer",
     "adapted",
@@ -32,13 +37,19 @@ __all__ = [
     "between",
     "describe",
     "export",
+    "film",
+    "flicker",
+    "flow",
     "initialize",
     "load",
     "placed",
     "recolored",
     "record",
+    "reliability",
     "save",
     "shipped",
     "style_code",
     "stylize",
+    "visible",
+    "warped",
 ]
