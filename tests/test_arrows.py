@@ -41,6 +41,19 @@ ALLOWED = {
     "memory": BASE | {"batching", "optimizers", "optimization", "placing", "stepping"},
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
+    "training": BASE
+    | {
+        "drawing",
+        "images",
+        "jobs",
+        "networks",
+        "objectives",
+        "priors",
+        "samples",
+        "sharding",
+        "stylization",
+        "training",
+    },
     "stylization": BASE | {"checkpoints", "colors", "images", "networks", "objectives", "stylization", "zoo"},
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE

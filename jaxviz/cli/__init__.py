@@ -23,6 +23,7 @@ from jaxviz.cli import (
     looking,
     stylizing,
     synthesis,
+    training,
     visualizing,
     weights,
 )
@@ -66,6 +67,7 @@ for run in (
     benching.bench,
 ):
     register(app, run)
+app.add_typer(training.app, name="train")
 app.add_typer(weights.app, name="weights")
 
 

@@ -48,7 +48,8 @@ Square = Annotated[
     option("--size", HOW, "N×N pixels: of another picture the centre is cut out, as for training.", min=1),
 ]
 Devices = Annotated[
-    str, option("--devices", MACHINE, "Many pictures, or a grid: how many devices share them, or all.")
+    str,
+    option("--devices", MACHINE, "Many pictures, a grid or a batch: how many devices share them, or all."),
 ]
 Precision = Annotated[
     str,
@@ -306,6 +307,17 @@ def numbers(text: str, flag: str) -> tuple[float, ...]:
         raise ValueError(
             f"{flag} is {text!r}; expected numbers with commas between, such as 0.7,0.3"
         ) from None
+    return found
+
+
+def sides(text: str, flag: str) -> tuple[int, ...]:
+    """Returns sizes in pixels from a text such as "384" or "128,384"."""
+    try:
+        found = tuple(int(side) for side in text.split(","))
+    except ValueError:
+        found = (0,)
+    if min(found) < 1:
+        raise ValueError(f"{flag} is {text!r}; expected whole numbers of pixels, as 128,384")
     return found
 
 

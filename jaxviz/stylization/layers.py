@@ -1,4 +1,4 @@
-"""The Linen parts of stylizing networks: mirrored borders, repeated pixels, styles as scales and shifts."""
+"""The Linen building blocks of stylizing networks: mirrored borders, upsampling, styles as scales and shifts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ def upsampled(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
     return jnp.broadcast_to(x[:, :, None, :, None], (n, h, 2, w, 2, c)).reshape(n, 2 * h, 2 * w, c)
 
 
-def moments(x: Float[Array, "..."], axes: tuple[int, ...]) -> tuple[Array, Array]:
+def moments(x: Float[Array, "... c"], axes: tuple[int, ...]) -> tuple[Array, Array]:
     """Returns mean and variance of features over some axes, which are kept as 1; in float32 at least."""
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     mean = jnp.mean(x, axes, keepdims=True)

@@ -99,12 +99,7 @@ def style(
 
 def _examples(session: Session, styles: list[Path], sizes: str) -> list[images.Picture]:
     """Returns every style in every size, the sizes of one after each other."""
-    try:
-        sides = [int(side) for side in sizes.split(",")]
-    except ValueError:
-        sides = [0]
-    if min(sides) < 1:
-        raise ValueError(f"--style-size is {sizes!r}; expected whole numbers of pixels, as 128,384")
+    sides = options.sides(sizes, "--style-size")
     return [longer(session, path, side) for path in styles for side in sides]
 
 

@@ -1,0 +1,1 @@
+"""What the papers on feed-forward stylization claim, measured with networks that are trained here."""

@@ -1,0 +1,93 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from jaxviz import images, stylization, training
+
+SMALL = (
+    "--steps",
+    "2",
+    "--batch-size",
+    "1",
+    "--size",
+    "32",
+    "--style-size",
+    "32",
+    "--width",
+    "2",
+    "--tell-every",
+    "1",
+)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    random = np.random.default_rng(0)
+    for folder, count in (("photos", 2), ("paintings", 2)):
+        (tmp_path / folder).mkdir()
+        for k in range(count):
+            pixels = random.integers(0, 255, (40, 44, 3), np.uint8)
+            PillowImage.fromarray(pixels).save(tmp_path / folder / f"{k}.png")
+    return tmp_path
+
+
+def test_a_network_is_trained_and_can_be_used(command, pictures):
+    (pictures / "photos/note.png").write_text("no picture")
+    given = ("train", "multi", "--content", "photos", "--style", "paintings", "--out", "run", *SMALL)
+    outcome = command(*given, "--json", "a.json")
+    assert outcome[0] == 0
+    found = json.loads((pictures / "a.json").read_text())
+    assert found["steps"] == 2
+    assert found["settings"]["command"] == "train multi"
+    assert set(found["losses"]) == {"loss", "content", "style", "tv"}
+    model = stylization.load(pictures / "run/model.safetensors")
+    assert model.styles == ("0", "1")
+    said = stylization.record(pictures / "run/model.safetensors")
+    assert said["command"].startswith("jaxviz train multi --content photos --style paintings")
+    assert "--width 2" in said["command"]
+    sheet = images.read(pictures / "run/sheets/0000002.png")
+    assert sheet.std() > 0
+    outcome = command(*given)
+    assert outcome[0] == 1
+    assert "--resume" in outcome[2]
+    outcome = command(*given, "--resume")
+    assert outcome[0] == 0
+    assert len(training.read_log(pictures / "run/log.csv")) == 2
+
+
+BAD = [
+    (("train", "fast", "--content", "none", "--style", "paintings/0.png"), 1, "none does not exist"),
+    (("train", "fast", "--content", "photos", "--style", "paintings"), 2, "2 paintings; fast takes one"),
+    (("train", "fast", "--content", "photos", "--style", "text.png"), 1, "text.png is no picture"),
+    (("train", "fast", "--content", "photos", "--style", "paintings/0.png", "--preset", "x"), 2, "no preset"),
+    (("train", "fast", "--content", "photos", "--style", "paintings/0.png", "--norm", "layer"), 2, "no norm"),
+    (("train", "multi", "--content", "photos", "--style", "paintings", "--norm", "batch"), 2, "one style"),
+    (
+        ("train", "fast", "--content", "photos", "--style", "paintings/0.png", "--size", "33"),
+        2,
+        "multiple of 8",
+    ),
+    (("train", "adain", "--content", "photos", "--style", "empty"), 1, "empty has no picture"),
+]
+
+
+@pytest.mark.parametrize(("given", "code", "text"), BAD)
+def test_bad_input_is_told_before_any_work(given, code, text, command, pictures):
+    (pictures / "text.png").write_text("no picture")
+    (pictures / "empty").mkdir()
+    outcome = command(*given, "--out", "run")
+    assert outcome[0] == code
+    assert text in outcome[2]
+    assert not (pictures / "run").exists()
+
+
+def test_presets_are_told(command):
+    outcome = command("train", "presets", "adain")
+    assert outcome[0] == 0
+    assert "adain2017" in outcome[1]
+    assert "Huang, Belongie" in outcome[1]
+    found = json.loads(command("train", "presets", "--json", "-")[1])["presets"]
+    assert set(found) == set(training.METHODS)
+    assert command("train", "presets", "adian")[0] == 2
