@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from jaxviz.techniques import FAMILIES, Family, Method
+from jaxviz.training import METHODS
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 OPEN, CLOSE = "<!-- techniques -->", "<!-- /techniques -->"
@@ -21,6 +22,9 @@ def table() -> str:
         for name, method in family.methods.items():
             call = f"`jaxviz.{family.name}.{method.function.__name__}`"
             rows.append((method.title, call, f"`{command(family, name, method)}`", method.paper))
+    for name, way in METHODS.items():
+        call = f"`jaxviz.training.{way.function.__name__}`"
+        rows.append((f"stylization in one pass: {way.title}", call, f"`train {name}`, `stylize`", way.paper))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

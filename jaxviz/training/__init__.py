@@ -8,7 +8,7 @@ A new method is its file, with a recipe, and its entry in `METHODS`.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from jaxviz.training.adaptive import AdaptiveRecipe, arbitrary, tap_scales
 from jaxviz.training.keeping import read_log
@@ -43,12 +43,14 @@ class Method:
     """What a way of training declares of itself.
 
     Attributes:
+      function: What makes its recipe.
       title: What is trained, in a few words.
       paper: Authors, title, venue.
       presets: Name → preset; the first is the usual one.
       styles: "one", "several" or "stream": how many paintings it needs, as targets or as data.
     """
 
+    function: Callable[..., Recipe]
     title: str
     paper: str
     presets: Mapping[str, Preset]
@@ -56,7 +58,7 @@ class Method:
 
 
 METHODS = {
-    "fast": Method("a network for one style", JOHNSON, FAST, "one"),
-    "multi": Method("a network for many styles", DUMOULIN, MULTI, "several"),
-    "adain": Method("a decoder for any style", HUANG, ADAIN, "stream"),
+    "fast": Method(perceptual, "a network for one style", JOHNSON, FAST, "one"),
+    "multi": Method(perceptual, "a network for many styles", DUMOULIN, MULTI, "several"),
+    "adain": Method(arbitrary, "a decoder for any style", HUANG, ADAIN, "stream"),
 }
