@@ -18,6 +18,7 @@ from jaxviz._checks import nearest
 from jaxviz.checkpoints import WeightsError, store
 from jaxviz.networks import Network
 from jaxviz.networks.network import tap_shapes
+from jaxviz.stylization.conversion import from_onnx
 from jaxviz.stylization.decoder import Decoder
 from jaxviz.stylization.models import Adaptive, Bank, adaptive
 from jaxviz.stylization.transformer import Transformer
@@ -69,7 +70,8 @@ def load(name: str | Path, *, encoder: Network | None = None, precision: str = "
     """Returns a trained model, shipped or in a file.
 
     Args:
-      name: A name of `shipped()`, or the path of a file that `save`, or a run of training, has written.
+      name: A name of `shipped()`, or the path of a file that `save`, or a run of training, has written; or of an
+        ONNX file that `conversion` tells of.
       encoder: For a decoder, the network to use instead of the one that its file names.
       precision: As for `jaxviz.load`.
 
@@ -86,6 +88,10 @@ def load(name: str | Path, *, encoder: Network | None = None, precision: str = "
         raise KeyError(
             f"no model is named {str(name)!r}, and there is no such file; {nearest(str(name), known)}"
         )
+    if path.suffix.lower() == ".onnx":
+        bank = from_onnx(path, precision)
+        _check(path, bank)
+        return bank
     kind, said, tensors = _opened(path)
     try:
         attributes = {k: tuple(v) if isinstance(v, list) else v for k, v in said["attributes"].items()}
@@ -151,6 +157,6 @@ def _check(path: Path, model: Bank | Adaptive) -> None:
     for name in sorted({*wanted, *there}):
         if wanted.get(name) != there.get(name):
             raise WeightsError(
-                f"{path}: expected {name} of shape {wanted.get(name, 'none')}, found {there.get(name, 'none')}; the "
-                "file is of another architecture"
+                f"{path}: expected {name} of shape {wanted.get(name, 'none')}, found {there.get(name, 'none')}; "
+                "the file is of another architecture"
             )
