@@ -16,7 +16,7 @@ MOMENTUM = 0.9
 """Share of the old value in the running statistics of batch normalization, after each step of training."""
 
 Codes = Mapping[str, Mapping[str, Float[Array, "k c"]]]
-Mixture = Float[Array, "n k"] | Float[Array, "n k h w"]
+Mixture = Float[Array, "n k"] | Float[Array, "n k H W"]
 
 
 def reflected(features: int, window: int, stride: int = 1, **more: Any) -> Conv:
@@ -34,7 +34,7 @@ def upsampled(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
     return jnp.broadcast_to(x[:, :, None, :, None], (n, h, 2, w, 2, c)).reshape(n, 2 * h, 2 * w, c)
 
 
-def moments(x: Float[Array, "n h w c"], axes: tuple[int, ...]) -> tuple[Array, Array]:
+def moments(x: Float[Array, "... c"], axes: tuple[int, ...]) -> tuple[Array, Array]:
     """Returns mean and variance of features over some axes, which are kept as 1; in float32 at least."""
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     mean = jnp.mean(x, axes, keepdims=True)
