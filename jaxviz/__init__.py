@@ -20,6 +20,7 @@ from jaxviz import (
     priors,
     snapshots,
     stylization,
+    training,
     transforms,
 )
 from jaxviz.batching import batched, chunk_size
@@ -80,6 +81,7 @@ __all__ = [
     "style",
     "stylization",
     "texture",
+    "training",
     "transforms",
     "visualization",
 ]

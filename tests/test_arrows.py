@@ -42,6 +42,19 @@ ALLOWED = {
     "snapshots": BASE | {"images", "optimization", "solution"},
     "problem": BASE | SYMBOLS | {"networks"},
     "stylization": BASE | {"checkpoints", "images", "networks", "objectives", "stylization", "zoo"},
+    "training": BASE
+    | {
+        "drawing",
+        "images",
+        "jobs",
+        "networks",
+        "objectives",
+        "priors",
+        "samples",
+        "sharding",
+        "stylization",
+        "training",
+    },
     "tiling": BASE | {"networks", "objectives", "problem"},
     "jobs": BASE
     | {

@@ -21,6 +21,7 @@ from jaxviz.cli import (
     listing,
     looking,
     synthesis,
+    training,
     visualizing,
     weights,
 )
@@ -61,6 +62,7 @@ for run in (
     benching.bench,
 ):
     register(app, run)
+app.add_typer(training.app, name="train")
 app.add_typer(weights.app, name="weights")
 
 

@@ -7,7 +7,7 @@ and finishes the session around the function.
 import contextlib
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any
 
@@ -32,6 +32,7 @@ def command(
     many: bool = False,
     out: str = "",
     computes: bool = True,
+    more: Sequence[Parameter] = (),
 ) -> Callable[[Function], Function]:
     """Returns the decorator that makes a function of a session and its own parameters a command.
 
@@ -45,6 +46,7 @@ def command(
       many: Whether its source may be many pictures.
       out: The usual name of the result; "" where nothing is written but JSON.
       computes: Whether programs are compiled, which are kept in a cache.
+      more: Parameters that the function reads from the session.
     """
 
     def decorated(function: Function) -> Function:
@@ -53,7 +55,7 @@ def command(
             parameter.replace(annotation=hints[parameter.name], kind=Parameter.KEYWORD_ONLY)
             for parameter in list(inspect.signature(function).parameters.values())[1:]
         ]
-        shared: list[Parameter] = []
+        shared: list[Parameter] = list(more)
         if family is not None:
             shared += options.of_methods(family)
         if network != "":

@@ -114,6 +114,28 @@ def power_plot(
     return _drawn(canvas)
 
 
+def curves_plot(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, across: str, up: str, title: str = ""
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns curves over a number, on a logarithmic vertical axis: losses of a training, side by side.
+
+    Args:
+      curves: Name → places, and the value at each; values that are not above 0 are left out.
+      across: What the horizontal axis is.
+      up: What the vertical axis is.
+      title: Above the curves.
+    """
+    canvas, axes = _axes(title, across, up)
+    for (name, (places, values)), color in zip(curves.items(), itertools.cycle(COLORS), strict=False):
+        y = np.asarray(values, np.float64)
+        axes.plot(
+            np.asarray(places, np.float64), np.where(y > 0, y, np.nan), color=color, linewidth=1.4, label=name
+        )
+    axes.set_yscale("log")
+    axes.legend(frameon=False)
+    return _drawn(canvas)
+
+
 def _axes(title: str, across: str, up: str) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

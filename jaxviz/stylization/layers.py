@@ -1,4 +1,4 @@
-"""Linen building blocks of stylizing networks: mirrored borders, repeated pixels, styles as scales and shifts."""
+"""The Linen building blocks of stylizing networks: mirrored borders, upsampling, styles as scales and shifts."""
 
 from collections.abc import Mapping
 from typing import Any

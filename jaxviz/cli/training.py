@@ -1,0 +1,216 @@
+"""The commands that train networks for stylization. `jaxviz train --help`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import rich.progress
+import typer
+
+import jaxviz
+from jaxviz import images, jobs, training
+from jaxviz._checks import known, nearest
+from jaxviz.cli.command import command, register
+from jaxviz.cli.options import HOW, MACHINE, OUTPUT, WHAT, option, parameter
+from jaxviz.cli.session import Failure, Session, Stopped
+
+app = typer.Typer(no_args_is_help=True, help="Train a network that draws pictures in a style, in one pass.")
+
+Content = Annotated[
+    str, option("--content", WHAT, "Photographs: a folder, a glob in quotes, a .txt list, tfds:NAME[:SPLIT].")
+]
+Style = Annotated[str, option("--style", WHAT, "A painting; where there may be several, a folder or a glob.")]
+Out = Annotated[Path, option("--out", OUTPUT, "Folder of the run.")]
+
+SHARED = {
+    "preset": (str, "default", HOW, "Numbers that belong together: `jaxviz train presets`.", {}),
+    "steps": (int | None, None, HOW, "Steps in all; default: the preset's.", {"min": 1}),
+    "batch": (int | None, None, HOW, "Pictures of a step; default: the preset's.", {"min": 1}),
+    "size": (
+        int | None,
+        None,
+        HOW,
+        "Side of what is cut from photographs; default: the preset's.",
+        {"min": 32},
+    ),
+    "style_size": (
+        int,
+        256,
+        HOW,
+        "Longer side of the paintings: it sets the size of the strokes.",
+        {"min": 32},
+    ),
+    "learning_rate": (float | None, None, HOW, "Of Adam; default: the preset's.", {"min": 0.0}),
+    "content_weight": (float | None, None, HOW, "α; default: the preset's.", {"min": 0.0}),
+    "style_weight": (float | None, None, HOW, "β; default: the preset's.", {"min": 0.0}),
+    "tv_weight": (float | None, None, HOW, "λ of the total variation; default: the preset's.", {"min": 0.0}),
+    "seed": (int, 0, HOW, "Seeds weights, order, cuts and styles.", {"min": 0, "max": 2**32 - 2}),
+    "network": (str | None, None, WHAT, "Whose features are compared; default: the preset's.", {}),
+    "weights": (Path | None, None, WHAT, "A weight file instead of the shipped or fetched one.", {}),
+    "precision": (
+        str,
+        "float32",
+        MACHINE,
+        "float32, tf32 or bfloat16: of products; weights stay float32.",
+        {},
+    ),
+    "devices": (str, "1", MACHINE, "How many devices share each batch, or all.", {}),
+    "workers": (int | None, None, MACHINE, "Threads that read pictures; default: one a core.", {"min": 1}),
+    "checkpoint_every": (int, 500, OUTPUT, "Steps between checkpoints.", {"min": 1}),
+    "sheet_every": (int, 500, OUTPUT, "Steps between sheets of samples.", {"min": 1}),
+    "tell_every": (int, 10, OUTPUT, "Steps between rows of log.csv.", {"min": 1}),
+    "resume": (bool, False, OUTPUT, "Go on with the run in --out, from its last checkpoint.", {}),
+}
+TRANSFORMER = {
+    "norm": (str | None, None, HOW, "batch, instance or conditional-instance; default: the preset's.", {}),
+    "width": (int | None, None, HOW, "Channels of the first layer; default: the preset's.", {"min": 1}),
+}
+DECODER = {
+    "slimness": (int | None, None, HOW, "Divides the widths of hidden layers; default: 1.", {"min": 1})
+}
+
+
+def _flags(declared: dict[str, Any]) -> list[Any]:
+    return [
+        parameter(
+            name, Annotated[kind, option(f"--{name.replace('_', '-')}", panel, text, **limits)], default
+        )
+        for name, (kind, default, panel, text, limits) in declared.items()
+    ]
+
+
+def _declared(name: str, own: dict[str, Any]) -> Callable[..., None]:
+    method = training.METHODS[name]
+
+    def run(session: Session, content: Content, style: Style, out: Out = Path("run")) -> None:
+        _train(session, name, content, style, out)
+
+    run.__name__, run.__doc__ = name, f"Train {method.title}. {method.paper}."
+    paintings = "painting.jpg" if method.styles == "one" else "paintings/"
+    line = f"jaxviz train {name} --content photos/ --style {paintings} --out run"
+    return command(example=line, name=f"train {name}", more=_flags(SHARED | own))(run)
+
+
+def _train(session: Session, name: str, content: str, style: str, out: Path) -> None:
+    given, method = session.given, training.METHODS[name]
+    preset = method.presets[known(given["preset"], method.presets, f"preset of train {name}")]
+    options = {key: given[key] for key in preset.values if given.get(key) is not None}
+    photographs = jobs.open_source(content)
+    paintings = jobs.open_source(style)
+    if method.styles == "one" and len(paintings) > 1:
+        raise ValueError(
+            f"--style names {len(paintings)} paintings; {name} takes one, multi and adain several"
+        )
+    wanted = given["network"] or preset.values["network"]
+    network = _network(session, wanted, given)
+    values = preset.merged(options) | {"network": network.name}
+    recipe = _recipe(name, network, paintings, values, given)
+    mesh = None if given["devices"] == "1" else jaxviz.mesh(given["devices"])
+    session.settle(**{key: value for key, value in values.items() if key in given})
+    text = rich.progress.TextColumn
+    columns = (
+        text("{task.completed:.0f}/{task.total:.0f} steps"),
+        rich.progress.BarColumn(),
+        text("{task.fields[told]}"),
+        rich.progress.TimeRemainingColumn(),
+    )
+    with session.bar(*columns) as bar:
+        shown = bar.add_task("", total=values["steps"], told="compiling")
+
+        def on_step(at: training.Step) -> None:
+            told = f"loss {at.losses['loss']:.4g}, {at.per_second:.1f} pictures/s"
+            bar.update(shown, completed=at.step, told=told)
+
+        try:
+            trained = training.train(
+                recipe,
+                photographs,
+                out,
+                styles=paintings if recipe.draws_styles else None,
+                **{key: values[key] for key in ("steps", "batch", "size")},
+                **{key: given[key] for key in ("seed", "workers", "resume")},
+                **{key: given[key] for key in ("checkpoint_every", "sheet_every", "tell_every")},
+                mesh=mesh,
+                record={"command": _line(name, session), "content": photographs.describe()["count"]},
+                on_step=on_step,
+            )
+        except training.TrainingError as error:
+            raise Failure(str(error)) from error
+    session.record |= {
+        "losses": dict(trained.losses),
+        "steps": trained.step,
+        "seconds": {"run": trained.seconds},
+    }
+    session.record["pictures_per_second"] = trained.per_second
+    session.record["failures"] = dict(trained.failures)
+    if trained.failures:
+        first, why = next(iter(trained.failures.items()))
+        session.note(
+            f"{len(trained.failures)} pictures could not be read, and others took their place; {first}: {why}"
+        )
+    if trained.interrupted:
+        raise Stopped(f"interrupted at step {trained.step}; the same command with --resume goes on")
+    session.say(f"{out}: {trained.step} steps, {trained.per_second:.1f} pictures/s, {out}/model.safetensors")
+
+
+def _network(session: Session, wanted: str, given: dict[str, Any]) -> jaxviz.Network:
+    from jaxviz import zoo
+
+    name = wanted
+    if given["network"] is None and given["weights"] is None and not zoo.available(wanted):
+        name = "vgg16"
+        session.note(f"the preset is meant for {wanted}, whose weights are not here; it ran on {name}")
+    return jaxviz.load(name, weights=given["weights"], precision=given["precision"], classifier=False)
+
+
+def _recipe(
+    name: str, network: jaxviz.Network, paintings: jobs.Source, values: dict[str, Any], given: dict[str, Any]
+) -> training.Recipe:
+    if name == "adain":
+        return training.arbitrary(network, values, precision=given["precision"])
+    pictures = {}
+    for k in range(len(paintings)):
+        item = paintings[k]
+        stem = Path(item.name).stem
+        if stem in pictures:
+            raise ValueError(f"two paintings are named {stem!r}; styles go by the names of their files")
+        pixels = images.to_floats(item.read(images.MAX_PIXELS))
+        pictures[stem] = images.fit_longer(pixels, given["style_size"])
+    return training.perceptual(network, pictures, values, precision=given["precision"])
+
+
+def _line(name: str, session: Session) -> str:
+    """Returns the command as it could be typed again."""
+    usual = {key: default for key, (_, default, *_) in {**SHARED, **TRANSFORMER, **DECODER}.items()}
+    skipped = ("json", "quiet", "debug", "no_cache", "resume")
+    given = {k: v for k, v in session.given.items() if k not in skipped and v != usual.get(k)}
+    flags = [f"--{key.replace('_', '-')} {value}" for key, value in given.items()]
+    return " ".join([f"jaxviz train {name}", *flags])
+
+
+@command(name="train presets", example="jaxviz train presets", computes=False)
+def presets(
+    session: Session, method: Annotated[str, typer.Argument(help="Of which; all if none.")] = ""
+) -> None:
+    """Tell what each preset of training fixes."""
+    if method and method not in training.METHODS:
+        raise KeyError(f"no training is named {method!r}; {nearest(method, training.METHODS)}")
+    chosen = {method: training.METHODS[method]} if method else training.METHODS
+    session.record["presets"] = {
+        name: {key: {**preset.values, "paper": preset.paper} for key, preset in one.presets.items()}
+        for name, one in chosen.items()
+    }
+    if session.json_path == "-":
+        return
+    for name, one in chosen.items():
+        for key, preset in one.presets.items():
+            typer.echo(f"{name} --preset {key}: {preset.paper or 'of this library'}")
+            if preset.departures:
+                typer.echo(f"  departs: {preset.departures}")
+            for option_name, value in preset.values.items():
+                typer.echo(f"  {option_name}: {value}")
+
+
+for name, own in (("fast", TRANSFORMER), ("multi", TRANSFORMER), ("adain", DECODER)):
+    register(app, _declared(name, own))
+register(app, presets)

@@ -1,0 +1,62 @@
+"""How networks for stylization are trained: recipes, data, one loop for all, its checkpoints and reports.
+
+    recipe = jaxviz.training.perceptual(network, {"wave": painting}, jaxviz.training.FAST["default"].values)
+    photos = jaxviz.jobs.open_source("photos/")
+    trained = jaxviz.training.train(recipe, photos, "run/", steps=2000, batch=4, size=256)
+
+A new method is its file, with a recipe, and its entry in `METHODS`.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from jaxviz.training.adaptive import AdaptiveRecipe, arbitrary, tap_scales
+from jaxviz.training.keeping import read_log
+from jaxviz.training.loop import Step, Trained, TrainingError, train
+from jaxviz.training.perceptual import Perceptual, perceptual
+from jaxviz.training.presets import ADAIN, DUMOULIN, FAST, HUANG, JOHNSON, MULTI
+from jaxviz.training.recipe import Preset, Recipe
+
+__all__ = [
+    "ADAIN",
+    "FAST",
+    "METHODS",
+    "MULTI",
+    "AdaptiveRecipe",
+    "Method",
+    "Perceptual",
+    "Preset",
+    "Recipe",
+    "Step",
+    "Trained",
+    "TrainingError",
+    "arbitrary",
+    "perceptual",
+    "read_log",
+    "tap_scales",
+    "train",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """What a way of training declares of itself.
+
+    Attributes:
+      title: What is trained, in a few words.
+      paper: Authors, title, venue.
+      presets: Name → preset; the first is the usual one.
+      styles: "one", "several" or "stream": how many paintings it needs, as targets or as data.
+    """
+
+    title: str
+    paper: str
+    presets: Mapping[str, Preset]
+    styles: str
+
+
+METHODS = {
+    "fast": Method("a network for one style", JOHNSON, FAST, "one"),
+    "multi": Method("a network for many styles", DUMOULIN, MULTI, "several"),
+    "adain": Method("a decoder for any style", HUANG, ADAIN, "stream"),
+}

@@ -1,0 +1,134 @@
+r"""A decoder for any style, trained to draw features that have the statistics of a painting's.
+
+.. math:: \min_\theta E_{x, a} \; \frac{\alpha}{n \kappa^2} \lVert \phi(y) - t \rVert^2
+          + \beta \sum_l \frac{v_l}{c_l \kappa_l^2} \left( \lVert \mu_l(y) - \mu_l(a) \rVert^2
+          + \lVert \sigma_l(y) - \sigma_l(a) \rVert^2 \right), \quad y = D_\theta(t / \kappa)
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array
+
+from jaxviz import objectives, priors, samples
+from jaxviz._typing import Image, Key
+from jaxviz.networks import Network, bordered, compiled_features
+from jaxviz.stylization import Adaptive, adapted, adaptive, initialize, style_code, stylize
+from jaxviz.training.recipe import descended, floats
+
+LAYER = "relu4_1"
+"""Where features are changed, and what the decoder starts from."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptiveRecipe:
+    """A decoder and its losses; made by `arbitrary`."""
+
+    start: Adaptive
+    values: Mapping[str, Any]
+    scales: Mapping[str, float]
+    frozen: Any
+    precision: str
+    draws_styles: bool = True
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that decides the result, plain enough for JSON."""
+        return {"precision": self.precision, **self.values}
+
+    def init(self, key: Key) -> Any:
+        """Returns random weights, and an optimizer without memory."""
+        slimness = self.values["slimness"]
+        params = initialize("decoder", key, encoder=self.start.encoder, slimness=slimness).params
+        return {
+            "variables": {"params": params, "statistics": {}},
+            "memory": self._optimizer().init(params),
+        }
+
+    def step(
+        self, frozen: Any, state: Any, batch: Mapping[str, Array], key: Key
+    ) -> tuple[Any, dict[str, Array]]:
+        """Returns the next state, and the means of the losses over the batch."""
+        content, style = floats(batch["content"]), floats(batch["style"])
+
+        def loss(params: Any) -> Any:
+            told = jax.vmap(self._losses, (None, None, 0, 0))(frozen, params, content, style)
+            means = jax.tree.map(jnp.mean, told)
+            return means["loss"], (means, {})
+
+        variables, memory, told = descended(loss, state["variables"], self._optimizer(), state["memory"])
+        return {"variables": variables, "memory": memory}, told
+
+    def _losses(self, frozen: Any, params: Any, content: Image, style: Image) -> dict[str, Array]:
+        network, weights = frozen["network"], frozen["weights"]
+        layers = list(self.values["style_layers"])
+        painted = network.features(style, sorted({LAYER, *layers}))
+        codes = jax.tree.map(lambda leaf: leaf[None], style_code(painted[LAYER]))
+        wanted = adapted(network.features(content, [LAYER])[LAYER], codes, jnp.ones(1))
+        wanted, painted = jax.lax.stop_gradient((wanted, painted))
+        decoder = self.start.architecture.clone(precision=self.precision)
+        drawn = decoder.apply({"params": params}, wanted[None] / self.scales[LAYER])[0]
+        taps = network.features(drawn, sorted({LAYER, *layers}))
+        like = objectives.match_features({LAYER: wanted}, weights={LAYER: 1 / self.scales[LAYER] ** 2})
+        scaled = {layer: self.values["style_layers"][layer] / self.scales[layer] ** 2 for layer in layers}
+        paint = objectives.match_moments({layer: painted[layer] for layer in layers}, weights=scaled)
+        losses = {
+            "content": weights["content"] * like(taps),
+            "style": weights["style"] * paint(taps),
+            "tv": weights["tv"] * priors.total_variation()(drawn),
+        }
+        return losses | {"loss": sum(losses.values())}
+
+    def _optimizer(self) -> optax.GradientTransformation:
+        rate, decay = self.values["learning_rate"], self.values["decay_rate"]
+        return optax.adam(lambda count: rate / (1 + decay * count))
+
+    def model(self, state: Any) -> Adaptive:
+        """Returns the network as it is used."""
+        return dataclasses.replace(self.start, params=state["variables"]["params"])
+
+    def samples(self, model: Adaptive, image: Image, style: Image | None) -> Mapping[str, Image]:
+        """Returns a picture in the style of a painting, beside the painting."""
+        painting = jnp.asarray(style)
+        drawn = _stylized(model, image, model.codes([painting]))
+        return {"painting": painting, "drawn": drawn}
+
+
+@jax.jit
+def _stylized(model: Adaptive, image: Image, codes: Any) -> Image:
+    return stylize(model, image, codes)
+
+
+def tap_scales(network: Network, layers: Sequence[str]) -> dict[str, float]:
+    """Returns the root of the mean square of features at layers, over four drawn pictures: κ."""
+    squares = []
+    for seed in range(4):
+        picture = jnp.asarray(samples.painting(128, seed=seed))
+        taps = compiled_features(network, picture, tuple(layers))
+        squares.append({layer: float(jnp.mean(tap**2)) for layer, tap in taps.items()})
+    # To three digits: the same on every machine.
+    return {layer: float(f"{np.sqrt(np.mean([s[layer] for s in squares])):.3g}") for layer in layers}
+
+
+def arbitrary(network: Network, values: Mapping[str, Any], *, precision: str = "float32") -> AdaptiveRecipe:
+    """Returns the recipe of training a decoder for any style.
+
+    Args:
+      network: The encoder, a VGG.
+      values: All options of a preset of `ADAIN`.
+      precision: Of the decoder, as of `jaxviz.load`.
+
+    Raises:
+      KeyError: If a layer does not exist.
+    """
+    network = bordered(network, "reflect")
+    scales = tap_scales(network, sorted({LAYER, *values["style_layers"]}))
+    drawn: Any = initialize("decoder", jax.random.key(0), encoder=network, slimness=values["slimness"])
+    start = adaptive(network, drawn.params, drawn.architecture, scale=scales[LAYER], layer=LAYER)
+    weights = {name: jnp.float32(values[f"{name}_weight"]) for name in ("content", "style", "tv")}
+    return AdaptiveRecipe(start, values, scales, {"network": network, "weights": weights}, precision)

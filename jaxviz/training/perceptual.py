@@ -1,0 +1,154 @@
+r"""Image transformation networks trained by perceptual losses: one style, or a bank of styles.
+
+.. math:: \min_\theta E_{x, s} \; \frac{\alpha}{n} \lVert \phi_c(y) - \phi_c(x) \rVert^2
+          + \beta \sum_l v_l \, d \left( G(\phi_l(y)), G(\phi_l(a_s)) \right) + \lambda \, TV(y),
+          \quad y = T_\theta(x, s)
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array
+
+from jaxviz import objectives, priors
+from jaxviz._checks import known
+from jaxviz._typing import AnyImage, Image, Key
+from jaxviz.networks import Network, compiled_features, pooled
+from jaxviz.stylization import Bank, Transformer, initialize, stylize
+from jaxviz.stylization.layers import NORMS
+from jaxviz.training.recipe import descended, floats
+
+
+@dataclasses.dataclass(frozen=True)
+class Perceptual:
+    """A transformer and its losses; made by `perceptual`."""
+
+    architecture: Transformer
+    styles: tuple[str, ...]
+    values: Mapping[str, Any]
+    frozen: Any
+    precision: str
+    draws_styles: bool = False
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that decides the result, plain enough for JSON."""
+        return {"styles": list(self.styles), "precision": self.precision, **self.values}
+
+    def init(self, key: Key) -> Any:
+        """Returns random weights, and an optimizer without memory."""
+        bank = _model(self.architecture, self.styles, key)
+        variables = {"params": bank.params, "statistics": bank.statistics}
+        return {"variables": variables, "memory": self._optimizer().init(bank.params)}
+
+    def step(
+        self, frozen: Any, state: Any, batch: Mapping[str, Array], key: Key
+    ) -> tuple[Any, dict[str, Array]]:
+        """Returns the next state, and the means of the losses over the batch."""
+        content = floats(batch["content"])
+        which = jax.random.randint(key, (content.shape[0],), 0, len(self.styles))
+        weights = jax.nn.one_hot(which, len(self.styles))
+        layers = list(self.values["content_layers"])
+
+        def loss(params: Any) -> Any:
+            variables = {"params": params, "statistics": state["variables"]["statistics"]}
+            drawn, changed = self.architecture.apply(
+                variables, content, weights, train=True, mutable=["statistics"]
+            )
+            told = jax.vmap(self._losses, (None, 0, 0, 0, None))(frozen, drawn, content, which, layers)
+            means = jax.tree.map(jnp.mean, told)
+            return means["loss"], (means, changed.get("statistics", {}))
+
+        variables, memory, told = descended(loss, state["variables"], self._optimizer(), state["memory"])
+        return {"variables": variables, "memory": memory}, told
+
+    def _losses(
+        self, frozen: Any, drawn: Image, content: Image, which: Array, layers: Sequence[str]
+    ) -> dict[str, Array]:
+        network, weights = frozen["network"], frozen["weights"]
+        target = jax.lax.stop_gradient(network.features(content, layers))
+        taps = network.features(drawn, sorted({*layers, *self.values["style_layers"]}))
+        like = objectives.match_features(target, weights=self.values["content_layers"])(taps)
+        style = jax.tree.map(lambda bank: bank[which], frozen["styles"])(taps)
+        smooth = priors.total_variation()(drawn)
+        losses = {
+            "content": weights["content"] * like,
+            "style": weights["style"] * style,
+            "tv": weights["tv"] * smooth,
+        }
+        return losses | {"loss": sum(losses.values())}
+
+    def _optimizer(self) -> optax.GradientTransformation:
+        values = self.values
+        return optax.adam(
+            optax.exponential_decay(
+                values["learning_rate"], values["decay_every"], values["decay"], staircase=True
+            )
+        )
+
+    def model(self, state: Any) -> Bank:
+        """Returns the network as it is used."""
+        variables = state["variables"]
+        architecture = self.architecture.clone(precision="float32")
+        return Bank(variables["params"], variables["statistics"], architecture, self.styles)
+
+    def samples(self, model: Bank, image: Image, style: Image | None) -> Mapping[str, Image]:
+        """Returns a picture in every style of the bank."""
+        weights = jnp.eye(len(self.styles))
+        drawn = _all_styles(model, image, weights)
+        return dict(zip(self.styles, drawn, strict=True))
+
+
+@jax.jit
+def _all_styles(model: Bank, image: Image, weights: Array) -> Array:
+    codes = model.codes()
+    return jax.lax.map(lambda w: stylize(model, image, codes, weights=w), weights)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _model(architecture: Transformer, styles: tuple[str, ...], key: Key) -> Bank:
+    names = ("norm", "width", "blocks", "precision")
+    attributes = {name: getattr(architecture, name) for name in names}
+    return initialize("transformer", key, styles=styles, **attributes)  # type: ignore[return-value]
+
+
+def perceptual(
+    network: Network, styles: Mapping[str, AnyImage], values: Mapping[str, Any], *, precision: str = "float32"
+) -> Perceptual:
+    """Returns the recipe of training a transformer for one style or for a bank of them.
+
+    Args:
+      network: Φ, whose taps the losses compare.
+      styles: Name → painting, RGB in [0, 1], of any size: it sets the size of the strokes.
+      values: All options of a preset of `FAST` or `MULTI`.
+      precision: Of the transformer, as of `jaxviz.load`.
+
+    Raises:
+      ValueError: If there is no style, or several for a norm that has room for one.
+      KeyError: If a layer or norm does not exist.
+    """
+    norm = known(values["norm"], NORMS, "norm")
+    if not styles:
+        raise ValueError("there is no style; give at least one painting")
+    if len(styles) > 1 and norm != "conditional-instance":
+        raise ValueError(f"norm is {norm}, which has one style; for {len(styles)} take conditional-instance")
+    network = pooled(network, values["pooling"])
+    layers = tuple(sorted({*values["content_layers"], *values["style_layers"]}))
+    targets = []
+    for picture in styles.values():
+        taps = compiled_features(network, jnp.asarray(picture), layers)
+        targets.append(
+            objectives.match_gram(taps, weights=values["style_layers"], precision=network.precision)
+        )
+    frozen = {
+        "network": network,
+        "styles": jax.tree.map(lambda *leaves: jnp.stack(leaves), *targets),
+        "weights": {name: jnp.float32(values[f"{name}_weight"]) for name in ("content", "style", "tv")},
+    }
+    architecture = Transformer(norm, len(styles), values["width"], precision=precision)
+    return Perceptual(architecture, tuple(styles), values, frozen, precision)
