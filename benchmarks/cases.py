@@ -245,7 +245,7 @@ def methods(quick: bool) -> list[Case]:
 
 
 def stylize(quick: bool, sizes: tuple[int, ...], batches: tuple[int, ...], target: float) -> list[Case]:
-    sizes, batches = ((32,), (1, 2)) if quick else (sizes, batches)
+    sizes, batches = ((64,), (1, 2)) if quick else (sizes, batches)
     # Eight pictures of 1024² take a processor a minute.
     most = 0 if target < 0.7 else 8 * 512**2
     settings = [(s, n, w) for w in (32, 16) for s in sizes for n in batches if not most or s * s * n <= most]
@@ -282,7 +282,7 @@ def training(quick: bool, settings: tuple[tuple[int, int, int], ...], target: fl
             keep_fastest=True,
             facts={"target": target},
         )
-        for size, n, width in (((32, 2, 4),) if quick else settings)
+        for size, n, width in (((64, 2, 4),) if quick else settings)
     ]
 
 

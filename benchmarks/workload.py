@@ -17,7 +17,7 @@ CLASSES = 1000
 DECODED_SCALE = 500.0
 """What features at relu4_1 are divided by before they are decoded."""
 CONTENT_LAYER, STYLE_LAYERS = "relu3_3", ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
-STYLE_WEIGHT, TRAINING_RATE = 2e-3, 1e-3
+STYLE_WEIGHT, TV_WEIGHT, TRAINING_RATE = 2e-3, 0.13, 1e-3
 """Of the perceptual losses of training a stylizing network, and of Adam."""
 CHANNELS = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512), (512, 512))
 """Of VGG-16's convolutions up to conv5_1, by stage; after each stage but the last the sides are halved."""

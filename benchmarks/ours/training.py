@@ -1,16 +1,16 @@
-"""One step of training a transformer by perceptual losses: one compiled program, Adam's update in it."""
+"""A step of training as `jaxviz train fast` makes it: one compiled program, the losses and Adam's update in it."""
 
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
 import jaxviz
 from benchmarks import workload
 from benchmarks.ours.stylize import bank
 from benchmarks.worker import Work
+from jaxviz.training.perceptual import perceptual
+from jaxviz.training.presets import FAST
 
 
 def rows(options: dict[str, Any]) -> dict[str, Any]:
@@ -18,58 +18,39 @@ def rows(options: dict[str, Any]) -> dict[str, Any]:
     return {"": {"jaxviz": lambda: made(options)}}
 
 
-def gram(features):
-    """Returns the Gram matrices per position of features [n, h, w, c]."""
-    flat = features.reshape(features.shape[0], -1, features.shape[-1])
-    return jnp.einsum("npc,npd->ncd", flat, flat, precision="highest") / flat.shape[1]
-
-
-def made(options) -> Work:
-    model, network = bank(options), jaxviz.load("vgg16", precision=options["precision"])
+def made(options: dict[str, Any]) -> Work:
+    """Returns the work of a step, and the losses of the first three."""
+    network = jaxviz.load("vgg16", precision=options["precision"])
+    values = FAST["default"].values | {
+        "width": options["width"],
+        "content_layers": {workload.CONTENT_LAYER: 1.0},
+        "style_layers": dict.fromkeys(workload.STYLE_LAYERS, 1 / len(workload.STYLE_LAYERS)),
+        "style_weight": workload.STYLE_WEIGHT,
+        "tv_weight": workload.TV_WEIGHT,
+        "learning_rate": workload.TRAINING_RATE,
+    }
     painting = workload.picture("immunohistochemistry", options["size"])
-    layers = (*workload.STYLE_LAYERS, workload.CONTENT_LAYER)
-    shares = jnp.ones((options["batch"], 1))
+    recipe = perceptual(network, {"style": painting}, values, precision=options["precision"])
+    pictures = np.round(workload.crops(options["batch"], options["size"]) * 255).astype(np.uint8)
+    key, batch = jax.random.key(0), jax.device_put({"content": pictures})
+    frozen, params = jax.device_put((recipe.frozen, bank(options).params))
+    program = jax.jit(recipe.step, donate_argnums=1)
 
-    def taps(network, pictures):
-        return jax.vmap(lambda picture: network.features(picture, layers))(pictures)
+    def fresh():
+        state = jax.tree.map(jax.numpy.copy, recipe.init(key))
+        state["variables"]["params"] = jax.tree.map(jax.numpy.copy, params)
+        return state
 
-    def loss(params, network, grams, pictures):
-        drawn = model.architecture.apply({"params": params}, pictures, shares)
-        found, layer = taps(network, drawn), workload.CONTENT_LAYER
-        wanted = network_taps(network, pictures, layer)
-        content = jnp.mean((found[layer] - wanted) ** 2, (1, 2, 3))
-        style = sum(
-            jnp.sum((gram(found[name]) - grams[name]) ** 2, (1, 2))
-            / (4 * len(grams) * grams[name].shape[-1] ** 2)
-            for name in grams
-        )
-        return jnp.mean(content + workload.STYLE_WEIGHT * style)
-
-    def network_taps(network, pictures, layer):
-        return jax.vmap(lambda picture: network.features(picture, [layer])[layer])(pictures)
-
-    rule = optax.adam(workload.TRAINING_RATE)
-
-    def step(state, network, grams, pictures):
-        params, moments = state
-        value, slopes = jax.value_and_grad(loss)(params, network, grams, pictures)
-        changes, moments = rule.update(slopes, moments)
-        return (optax.apply_updates(params, changes), moments), value
-
-    network, pictures = jax.device_put((network, workload.crops(options["batch"], options["size"])))
-    params = jax.device_put(model.params)
-    grams = {name: gram(tap) for name, tap in jax.jit(taps)(network, painting[None]).items()}
-    grams = {name: grams[name] for name in workload.STYLE_LAYERS}
-    program = jax.jit(step, donate_argnums=0)
-    state = jax.tree.map(jnp.copy, (params, rule.init(params)))
+    state = fresh()
 
     def call():
         nonlocal state
-        state, value = program(state, network, grams, pictures)
-        return jax.block_until_ready((state, value))
+        state, told = jax.block_until_ready(program(frozen, state, batch, key))
+        return told
 
     def result():
-        value, slopes = jax.jit(jax.value_and_grad(loss))(params, network, grams, pictures)
-        return {"loss": float(value), "slope of up1": np.asarray(slopes["up1"]["kernel"])}
+        nonlocal state
+        state = fresh()
+        return {"losses of three steps": np.asarray([float(call()["loss"]) for _ in range(3)])}
 
     return Work(call, result=result)

@@ -24,7 +24,7 @@ def rows(options: dict[str, Any]) -> dict[str, Any]:
             return transformed(options, count, layout, wrapped)
 
         each = runtime.variants(make)
-        if runtime.device() == "cpu" and count == 1:
+        if runtime.device() == "cpu" and batch == 1:
             each["torch compiled, channels-last"] = lambda make=make: make(
                 torch.channels_last, runtime.compiled
             )
