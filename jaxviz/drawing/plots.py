@@ -115,7 +115,11 @@ def power_plot(
 
 
 def curves_plot(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, across: str, up: str, title: str = ""
+    curves: Mapping[str, tuple[Sequence[float | int], Sequence[float | int]]],
+    *,
+    across: str,
+    up: str,
+    title: str = "",
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Returns curves over a number, on a logarithmic vertical axis: losses of a training, side by side.
 

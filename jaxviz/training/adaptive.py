@@ -25,7 +25,7 @@ LAYER = "relu4_1"
 """Where features are changed, and what the decoder starts from."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class AdaptiveRecipe:
     """A decoder and its losses; made by `arbitrary`."""
 
@@ -51,7 +51,7 @@ class AdaptiveRecipe:
         }
 
     def step(
-        self, frozen: Any, state: Any, batch: Mapping[str, Array], key: Key
+        self, frozen: Any, state: Any, batch: Mapping[str, Any], key: Key
     ) -> tuple[Any, dict[str, Array]]:
         """Returns the next state, and the means of the losses over the batch."""
         content, style = floats(batch["content"]), floats(batch["style"])

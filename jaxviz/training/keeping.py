@@ -124,7 +124,7 @@ class Log:
         if path.exists():
             self._write(self.rows, "w")
 
-    def add(self, row: Mapping[str, float]) -> None:
+    def add(self, row: Mapping[str, float | int]) -> None:
         """Adds a row."""
         self.rows.append(dict(row))
         self._write([row], "a")

@@ -1,6 +1,7 @@
 """The loop that trains every network of this library: one compiled step, batches ahead of it, nothing lost."""
 
 import dataclasses
+import functools
 import math
 import signal
 import threading
@@ -59,7 +60,7 @@ class Trained:
       failures: Pictures that could not be read, and why.
     """
 
-    model: stylization.Stylizer
+    model: stylization.Bank | stylization.Adaptive
     step: int
     losses: Mapping[str, float]
     seconds: float
@@ -155,7 +156,6 @@ class _Run:
     def __init__(self, recipe: Recipe, crops: Mapping[str, Crop], kept: Kept, mesh: Mesh | None, seed: int):
         self.recipe, self.crops, self.kept, self.mesh, self.seed = recipe, crops, kept, mesh, seed
         self.key = jax.random.key(seed)
-        self.step = jax.jit(recipe.step, donate_argnums=1)
 
     def go(
         self,
@@ -176,9 +176,8 @@ class _Run:
         paced_at, seconds, told = at, 0.0, {}
         with _stopped() as stop, ahead(self._batches(batch, at, workers)) as feed:
             while at < steps and not stop.is_set():
-                state, losses = self.step(
-                    frozen, state, self._placed(next(feed)), jax.random.fold_in(self.key, at)
-                )
+                key = jax.random.fold_in(self.key, at)
+                state, losses = _stepped(self.recipe, frozen, state, self._placed(next(feed)), key)
                 at += 1
                 last = at == steps or stop.is_set()
                 if at % tell_every == 0 or at % checkpoint_every == 0 or last:
@@ -247,16 +246,23 @@ class _Run:
             )
 
 
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+def _stepped(recipe: Recipe, frozen: Any, state: Any, batch: Any, key: Any) -> Any:
+    # By this function, and not by one of each run, a second run of a recipe compiles nothing.
+    return recipe.step(frozen, state, batch, key)
+
+
 class _stopped:
     """Yields a flag that Ctrl-C and SIGTERM set: a step is not broken, since its state was given away to it."""
 
     def __init__(self) -> None:
-        self.flag, self.before = threading.Event(), {}
+        self.flag = threading.Event()
+        self.before: dict[int, Any] = {}
 
     def __enter__(self) -> threading.Event:
         if threading.current_thread() is threading.main_thread():
             for name in (signal.SIGINT, signal.SIGTERM):
-                self.before[name] = signal.signal(name, self._set)
+                self.before[int(name)] = signal.signal(name, self._set)
         return self.flag
 
     def _set(self, number: int, frame: Any) -> None:

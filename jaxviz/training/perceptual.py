@@ -24,7 +24,7 @@ from jaxviz.stylization.layers import NORMS
 from jaxviz.training.recipe import descended, floats
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Perceptual:
     """A transformer and its losses; made by `perceptual`."""
 
@@ -47,7 +47,7 @@ class Perceptual:
         return {"variables": variables, "memory": self._optimizer().init(bank.params)}
 
     def step(
-        self, frozen: Any, state: Any, batch: Mapping[str, Array], key: Key
+        self, frozen: Any, state: Any, batch: Mapping[str, Any], key: Key
     ) -> tuple[Any, dict[str, Array]]:
         """Returns the next state, and the means of the losses over the batch."""
         content = floats(batch["content"])

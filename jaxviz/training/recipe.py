@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxviz._checks import known
 from jaxviz._typing import Image, Key
-from jaxviz.stylization import Stylizer
+from jaxviz.stylization import Adaptive, Bank
 
 
 @runtime_checkable
@@ -37,11 +37,11 @@ class Recipe(Protocol):
         """Returns the state before the first step, a tree of arrays."""
 
     def step(
-        self, frozen: Any, state: Any, batch: Mapping[str, Array], key: Key
+        self, frozen: Any, state: Any, batch: Mapping[str, Any], key: Key
     ) -> tuple[Any, dict[str, Array]]:
         """Returns the next state, and the losses of the batch by name, "loss" among them."""
 
-    def model(self, state: Any) -> Stylizer:
+    def model(self, state: Any) -> Bank | Adaptive:
         """Returns the network as it is used."""
 
     def samples(self, model: Any, image: Image, style: Image | None) -> Mapping[str, Image]:
@@ -90,6 +90,6 @@ def descended(
     return {"params": params, "statistics": statistics}, memory, told
 
 
-def floats(pictures: Array) -> Float[Array, "n h w 3"]:
+def floats(pictures: Any) -> Float[Array, "n h w 3"]:
     """Returns bytes as floats in [0, 1]."""
-    return pictures.astype(jnp.float32) / 255
+    return jnp.asarray(pictures, jnp.float32) / 255

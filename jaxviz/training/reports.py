@@ -23,14 +23,14 @@ class Reports:
         self.writer = _tensorboard(folder / "tensorboard")
         self._pictures: dict[str, list[np.ndarray]] = {}
 
-    def tell(self, step: int, losses: Mapping[str, float], per_second: float) -> None:
+    def tell(self, step: int, losses: Mapping[str, float | int], per_second: float) -> None:
         """Adds numbers for TensorBoard."""
         if self.writer is not None:
             for name, value in losses.items():
                 self.writer.add_scalar(f"loss/{name}", value, step)
             self.writer.add_scalar("pictures per second", per_second, step)
 
-    def draw(self, step: int, model: Any, rows: Sequence[Mapping[str, float]]) -> None:
+    def draw(self, step: int, model: Any, rows: Sequence[Mapping[str, float | int]]) -> None:
         """Draws samples of the network as it is, and the curves until now."""
         photographs = self._firsts("content")
         paintings = self._firsts("style") if self.recipe.draws_styles else [None] * len(photographs)
@@ -65,7 +65,7 @@ class Reports:
         return self._pictures[kind]
 
 
-def _curves(rows: Sequence[Mapping[str, float]]) -> np.ndarray:
+def _curves(rows: Sequence[Mapping[str, float | int]]) -> np.ndarray:
     names = [name for name in rows[0] if name not in ("step", "per_second")]
     curves = {
         name: ([row["step"] for row in rows], [row[name] for row in rows])
