@@ -1,12 +1,14 @@
 """The image transformation network of Johnson et al., with the normalizations that came after it."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxviz.networks.layers import PRECISIONS
-from jaxviz.stylization.layers import Mixture, Norm, reflected, upsampled
+from jaxviz.stylization.layers import Mixture, Norm, Upsampled, reflected
 
 STRIDE = 4
 """Pixels, down and across, of one feature of the narrowest layers: sides must be multiples of it."""
@@ -57,9 +59,17 @@ class Transformer(nn.Module):
             "statistics".
         """
 
+        # A constant is normalized away, so there is no bias.
+        usual: dict[str, Any] = {"precision": self.precision, "use_bias": False}
+
         def layer(x: Array, features: int, window: int, stride: int, name: str) -> Array:
-            # A constant is normalized away, so there is no bias.
-            x = reflected(features, window, stride, precision=self.precision, use_bias=False, name=name)(x)
+            x = reflected(features, window, stride, name=name, **usual)(x)
+            return normalized(x, name)
+
+        def twice(x: Array, features: int, name: str) -> Array:
+            return jax.nn.relu(normalized(Upsampled(features, name=name, **usual)(x), name))
+
+        def normalized(x: Array, name: str) -> Array:
             return Norm(self.norm, self.styles, name=f"{name}_norm")(x, weights, train=train)
 
         first, second, third, fourth, fifth = self.widths or (self.width * k for k in (1, 2, 4, 2, 1))
@@ -70,6 +80,5 @@ class Transformer(nn.Module):
         for k in range(1, self.blocks + 1):
             y = jax.nn.relu(layer(x, third, 3, 1, f"block{k}_1"))
             x = x + layer(y, third, 3, 1, f"block{k}_2")
-        x = jax.nn.relu(layer(upsampled(x), fourth, 3, 1, "up1"))
-        x = jax.nn.relu(layer(upsampled(x), fifth, 3, 1, "up2"))
+        x = twice(twice(x, fourth, "up1"), fifth, "up2")
         return jax.nn.sigmoid(layer(x, 3, 9, 1, "out").astype(jnp.float32))
