@@ -19,7 +19,7 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 SMALL_PLANE, FEW_CHANNELS = 64 * 64, 32
 """Pixels and channels of the feature maps on which XLA's CPU backend chooses the slower of its kernels."""
 COLORS, LARGE_WINDOW = 4, 5
-"""Channels before or after which a convolution is slow there, and the side of windows from which it is changed."""
+"""Channels before or after which a convolution is slow there; sides of windows from which those before matter."""
 Padding = tuple[tuple[int, int], tuple[int, int]]
 Pair = tuple[int, int]
 UNPADDED: Padding = ((0, 0), (0, 0))
@@ -61,11 +61,11 @@ def conv2d(
         )
     plain = functools.partial(_convolve, strides=strides, padding=padding, precision=precision)
     own = None
-    if strides == (1, 1) and min(kernel.shape[:2]) >= LARGE_WINDOW:
-        if kernel.shape[2] <= COLORS:
-            own = _in_blocks
-        elif kernel.shape[3] <= COLORS:
-            own = _by_rows
+    window, few, single = min(kernel.shape[:2]), [n <= COLORS for n in kernel.shape[2:]], strides == (1, 1)
+    if single and few[0] and window >= LARGE_WINDOW:
+        own = _in_blocks
+    elif single and few[1] and not few[0] and window > 1:
+        own = _by_rows
     elif _is_stem(kernel, strides):
         own = functools.partial(_strided, stride=strides[0])
     if own is None:

@@ -1,4 +1,4 @@
-"""Convolutions in the forms that are fast on a processor, and borders: values and slopes are those of plain ones."""
+"""Convolutions in the forms that are fast on a processor, and borders: values and slopes are the plain ones'."""
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,7 @@ def agree(found, expected, *arguments):
         ((16, 19), (5, 7, 16, 2), ((2, 1), (4, 4))),
         ((16, 22), (6, 6, 16, 3), ((0, 0), (1, 0))),
         ((12, 12), (3, 3, 16, 32), UNPADDED),
+        ((12, 13), (3, 3, 16, 3), UNPADDED),
         ((70, 66), (3, 3, 33, 16), UNPADDED),
     ],
 )
