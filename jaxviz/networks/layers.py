@@ -10,6 +10,7 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
+from jaxviz.networks.borders import padded
 from jaxviz.networks.convolution import UNPADDED, Padding, Pair, conv2d
 from jaxviz.networks.pooling import average_pool, max_pool
 
@@ -66,7 +67,7 @@ class Conv(_Layer):
         strides: Pair = (self.stride, self.stride)
         padding: Padding = ((self.padding, self.padding), (self.padding, self.padding))
         if self.borders != "zero" and self.padding:
-            x = jnp.pad(x, ((0, 0), *padding, (0, 0)), mode=BORDERS[self.borders])
+            x = padded(x, padding, BORDERS[self.borders])
             padding = UNPADDED
         y = conv2d(x, kernel, strides, padding, PRECISIONS[self.precision][1])
         if not self.use_bias:

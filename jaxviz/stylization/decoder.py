@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from jaxviz.networks.layers import PRECISIONS
 from jaxviz.networks.vgg import WIDTHS
-from jaxviz.stylization.layers import reflected, upsampled
+from jaxviz.stylization.layers import Upsampled, reflected
 
 
 class Decoder(nn.Module):
@@ -34,12 +34,16 @@ class Decoder(nn.Module):
         def layer(x: Array, features: int, name: str) -> Array:
             return reflected(features, 3, precision=self.precision, name=name)(x)
 
+        def twice(x: Array, features: int, name: str) -> Array:
+            return Upsampled(features, precision=self.precision, name=name)(x)
+
         x = x.astype(PRECISIONS[self.precision][0])
         x = jax.nn.relu(layer(x, WIDTHS[2] // self.slimness, "conv4_1"))
         for stage in (3, 2, 1):
-            x, depth = upsampled(x), self.depths[stage - 1]
-            for k in range(depth, 1, -1):
-                x = jax.nn.relu(layer(x, WIDTHS[stage - 1] // self.slimness, f"conv{stage}_{k}"))
+            depth, width = self.depths[stage - 1], WIDTHS[stage - 1] // self.slimness
+            x = jax.nn.relu(twice(x, width, f"conv{stage}_{depth}"))
+            for k in range(depth - 1, 1, -1):
+                x = jax.nn.relu(layer(x, width, f"conv{stage}_{k}"))
             if stage > 1:
                 x = jax.nn.relu(layer(x, WIDTHS[stage - 2] // self.slimness, f"conv{stage}_1"))
         return layer(x, 3, "conv1_1").astype(jnp.float32) + 0.5

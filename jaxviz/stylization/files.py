@@ -19,6 +19,7 @@ from jaxviz.checkpoints import WeightsError, store
 from jaxviz.networks import Network
 from jaxviz.networks.layers import PRECISIONS
 from jaxviz.networks.network import tap_shapes
+from jaxviz.stylization.conversion import from_onnx
 from jaxviz.stylization.decoder import Decoder
 from jaxviz.stylization.models import Adaptive, Bank, adaptive
 from jaxviz.stylization.transformer import Transformer
@@ -74,7 +75,8 @@ def load(name: str | Path, *, encoder: Network | None = None, precision: str = "
     """Returns a trained model, shipped or in a file.
 
     Args:
-      name: A name of `shipped()`, or the path of a file that `save`, or a run of training, has written.
+      name: A name of `shipped()`, or the path of a file that `save`, or a run of training, has written; or of an
+        ONNX file that `conversion` tells of.
       encoder: For a decoder, the network to use instead of the one that its file names.
       precision: As for `jaxviz.load`.
 
@@ -84,6 +86,10 @@ def load(name: str | Path, *, encoder: Network | None = None, precision: str = "
     """
     known(precision, PRECISIONS, "precision")
     path = _path(name)
+    if path.suffix.lower() == ".onnx":
+        bank = from_onnx(path, precision)
+        _check(path, bank)
+        return bank
     kind, said, tensors = _opened(path)
     try:
         attributes = {k: tuple(v) if isinstance(v, list) else v for k, v in said["attributes"].items()}

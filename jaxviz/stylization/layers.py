@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxviz.networks.layers import Conv
+from jaxviz.networks.layers import PRECISIONS, Conv
+from jaxviz.stylization.upsampling import upsampled_conv2d
 
 NORMS = ("batch", "instance", "conditional-instance")
 EPSILON = 1e-5
@@ -24,14 +25,19 @@ def reflected(features: int, window: int, stride: int = 1, **more: Any) -> Conv:
     return Conv(features, window, stride, window // 2, borders="reflect", **more)
 
 
-def upsampled(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
-    """Returns features of twice the height and width, each repeated: with a convolution after it, no checkerboard.
+class Upsampled(Conv):
+    """A 3×3 convolution with mirrored borders of features of twice the sides, each repeated; no padding is set."""
 
-    References:
-      Odena, Dumoulin, Olah. Deconvolution and Checkerboard Artifacts. Distill 2016.
-    """
-    n, h, w, c = x.shape
-    return jnp.broadcast_to(x[:, :, None, :, None], (n, h, 2, w, 2, c)).reshape(n, 2 * h, 2 * w, c)
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
+        """Returns the features before their nonlinearity."""
+        shape = (self.window, self.window, x.shape[-1], self.features)
+        he_normal = nn.initializers.normal((2 / (self.window**2 * x.shape[-1])) ** 0.5)
+        kernel = self._weight("kernel", he_normal, shape).astype(x.dtype)
+        y = upsampled_conv2d(x, kernel, PRECISIONS[self.precision][1])
+        if not self.use_bias:
+            return y
+        return y + self._weight("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype)
 
 
 def moments(x: Float[Array, "... c"], axes: tuple[int, ...]) -> tuple[Array, Array]:

@@ -1,12 +1,14 @@
 """The image transformation network of Johnson et al., with the normalizations that came after it."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxviz.networks.layers import PRECISIONS
-from jaxviz.stylization.layers import Mixture, Norm, reflected, upsampled
+from jaxviz.stylization.layers import Mixture, Norm, Upsampled, reflected
 
 STRIDE = 4
 """Pixels, down and across, of one feature of the narrowest layers: sides must be multiples of it."""
@@ -23,6 +25,8 @@ class Transformer(nn.Module):
       norm: "batch", "instance", or "conditional-instance": with the last there may be several styles.
       styles: How many styles.
       width: Channels of the first layer; the published networks have 32, faster ones 16.
+      widths: Channels of the three layers before the blocks and the two after them; where none are given, they are
+        1, 2, 4, 2 and 1 times `width`.
       blocks: Residual blocks.
       precision: A name in `networks.layers.PRECISIONS`.
 
@@ -39,6 +43,7 @@ class Transformer(nn.Module):
     styles: int = 1
     width: int = 32
     blocks: int = 5
+    widths: tuple[int, ...] = ()
     precision: str = "float32"
 
     @nn.compact
@@ -54,19 +59,26 @@ class Transformer(nn.Module):
             "statistics".
         """
 
+        # A constant is normalized away, so there is no bias.
+        usual: dict[str, Any] = {"precision": self.precision, "use_bias": False}
+
         def layer(x: Array, features: int, window: int, stride: int, name: str) -> Array:
-            # A constant is normalized away, so there is no bias.
-            x = reflected(features, window, stride, precision=self.precision, use_bias=False, name=name)(x)
+            x = reflected(features, window, stride, name=name, **usual)(x)
+            return normalized(x, name)
+
+        def twice(x: Array, features: int, name: str) -> Array:
+            return jax.nn.relu(normalized(Upsampled(features, name=name, **usual)(x), name))
+
+        def normalized(x: Array, name: str) -> Array:
             return Norm(self.norm, self.styles, name=f"{name}_norm")(x, weights, train=train)
 
-        narrow = self.width
+        first, second, third, fourth, fifth = self.widths or (self.width * k for k in (1, 2, 4, 2, 1))
         x = (x - 0.5).astype(PRECISIONS[self.precision][0])
-        x = jax.nn.relu(layer(x, narrow, 9, 1, "conv1"))
-        x = jax.nn.relu(layer(x, 2 * narrow, 3, 2, "conv2"))
-        x = jax.nn.relu(layer(x, 4 * narrow, 3, 2, "conv3"))
+        x = jax.nn.relu(layer(x, first, 9, 1, "conv1"))
+        x = jax.nn.relu(layer(x, second, 3, 2, "conv2"))
+        x = jax.nn.relu(layer(x, third, 3, 2, "conv3"))
         for k in range(1, self.blocks + 1):
-            y = jax.nn.relu(layer(x, 4 * narrow, 3, 1, f"block{k}_1"))
-            x = x + layer(y, 4 * narrow, 3, 1, f"block{k}_2")
-        x = jax.nn.relu(layer(upsampled(x), 2 * narrow, 3, 1, "up1"))
-        x = jax.nn.relu(layer(upsampled(x), narrow, 3, 1, "up2"))
+            y = jax.nn.relu(layer(x, third, 3, 1, f"block{k}_1"))
+            x = x + layer(y, third, 3, 1, f"block{k}_2")
+        x = twice(twice(x, fourth, "up1"), fifth, "up2")
         return jax.nn.sigmoid(layer(x, 3, 9, 1, "out").astype(jnp.float32))
