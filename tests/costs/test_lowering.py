@@ -26,7 +26,8 @@ UNPOOLED = {
 ACCELERATORS = ("tpu", "cuda")
 ALIKE = {
     *("grad-times-input", "deconvnet", "smoothgrad-squared", "vargrad", "hirescam", "layercam"),
-    *("diverse", "regularized", "mifgsm", "nifgsm"),
+    *("guided", "guided-grad-cam", "grad-cam++", "expected-gradients", "rise"),
+    *("diverse", "regularized", "ifgsm", "mifgsm", "nifgsm", "apgd", "minimum", "fooling"),
 }
 """Whose programs are made of what others' are made of."""
 NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in ALIKE)) for name in costs.TECHNIQUES]

@@ -15,7 +15,10 @@ pytestmark = pytest.mark.optimized  # some take hundreds of evaluations, of prog
 
 METHODS = {name: method for name, method in FAMILIES["attacks"].methods.items() if not method.of_many}
 RADII = {"linf": 4 / 255, "l2": 1.0, "l1": 40.0}
-REPEATED = ("minimum-l2", "minimum-l1", "fooling-linf", "fooling-l1", "apgd-l2", "nifgsm-l1", "nifgsm-l2")
+REPEATED = (
+    *("minimum-l2", "minimum-l1", "fooling-linf", "fooling-l1", "apgd-l2", "nifgsm-l1", "nifgsm-l2"),
+    *("fgsm-l1", "ifgsm-l2", "pgd-l1", "mifgsm-l1", "mifgsm-linf", "deepfool-linf"),
+)
 """Whose norms and steps other methods have too."""
 IN_A_NORM = [
     pytest.param(
@@ -92,7 +95,9 @@ VARIED = [name for name, method in METHODS.items() if "diversity" in method.opti
 
 
 class TestEarlyExit:
-    @pytest.mark.parametrize("name", ENDING)
+    @pytest.mark.parametrize(
+        "name", [ENDING[0], *(pytest.param(name, marks=pytest.mark.slow) for name in ENDING[1:])]
+    )
     def test_the_first_success_is_kept_and_no_more_is_asked(self, name, squeezenet, pictures, labels):
         image, label = pictures[1], int(labels[1])
         given = {"epsilon": 8 / 255, "steps": 8}
