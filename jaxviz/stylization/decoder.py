@@ -41,9 +41,10 @@ class Decoder(nn.Module):
         x = jax.nn.relu(layer(x, WIDTHS[2] // self.slimness, "conv4_1"))
         for stage in (3, 2, 1):
             depth, width = self.depths[stage - 1], WIDTHS[stage - 1] // self.slimness
-            x = jax.nn.relu(twice(x, width, f"conv{stage}_{depth}"))
-            for k in range(depth - 1, 1, -1):
-                x = jax.nn.relu(layer(x, width, f"conv{stage}_{k}"))
-            if stage > 1:
-                x = jax.nn.relu(layer(x, WIDTHS[stage - 2] // self.slimness, f"conv{stage}_1"))
-        return layer(x, 3, "conv1_1").astype(jnp.float32) + 0.5
+            narrower = WIDTHS[stage - 2] // self.slimness if stage > 1 else 3
+            # The first one after a halving undoes it; the first of its stage in the encoder makes it narrower.
+            for k in range(depth, 0, -1):
+                make = twice if k == depth else layer
+                x = make(x, width if k > 1 else narrower, f"conv{stage}_{k}")
+                x = jax.nn.relu(x) if (stage, k) != (1, 1) else x
+        return x.astype(jnp.float32) + 0.5

@@ -1,0 +1,22 @@
+import numpy as np
+import virtual_devices
+from PIL import Image as PillowImage
+
+
+def test_two_devices_train_as_one(tmp_path):
+    (tmp_path / "photos").mkdir()
+    random = np.random.default_rng(0)
+    for k in range(5):
+        pixels = random.integers(0, 255, (40, 44, 3), np.uint8)
+        PillowImage.fromarray(pixels).save(tmp_path / f"photos/{k}.png")
+    made = virtual_devices.run("trained_on_devices.py", 2, tmp_path / "made.npz", tmp_path / "photos")
+    np.testing.assert_allclose(made["two/losses"], made["one/losses"], rtol=1e-4)
+    names = [name.removeprefix("one/") for name in made if name.startswith("one/") and name != "one/losses"]
+    assert len(names) > 60
+    one, two = (np.concatenate([made[f"{which}/{k}"].ravel() for k in names]) for which in ("one", "two"))
+    # Adam divides by the size of the gradient: a shift that the next normalization takes away has a gradient of
+    # rounding, and moves by as much as any, 0.001 a step.
+    alike = np.isclose(two, one, rtol=1e-3, atol=2e-4)
+    assert alike.mean() > 0.9
+    assert np.abs(two - one)[~alike].max(initial=0) < 6e-3
+    assert "multiple of the 2 devices" in str(made["refused"])
