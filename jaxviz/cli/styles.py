@@ -17,7 +17,7 @@ from jaxviz.cli.synthesis.common import longer
 from jaxviz.stylization import Bank
 
 STYLE_SIZE = 512
-"""Longer side of a painting where nothing else is asked for: what models of any style are trained with."""
+"""Longer side of a painting where nothing else is asked for: strokes as large as on a picture of that size."""
 
 Model = Annotated[
     str, option("--model", WHAT, "A name that `jaxviz models` lists, or a file that `jaxviz train` wrote.")

@@ -82,7 +82,9 @@ def stylize(
         known(keep_colors, colors.KEEP, "way to keep colors")
     if film:
         _check_film(session, sheet)
-    elif not many:
+    elif temporal:
+        raise ValueError(f"--temporal is for films; {picture} is none")
+    if not (film or many):
         session.opens_pictures(session.out)
     found = chosen(session, model, style, mix, style_size)
     if film:
@@ -101,7 +103,7 @@ def stylize(
 def _check_film(session: Session, sheet: bool) -> None:
     """Raises ValueError where an option is for pictures."""
     given = session.given
-    for name in ("mask", "keep_colors"):
+    for name in ("mask", "keep_colors", "memory"):
         if given[name]:
             raise ValueError(f"--{name.replace('_', '-')} is for pictures; {given['picture']} is a film")
     if sheet:

@@ -1,5 +1,6 @@
 """The commands that train networks for stylization. `jaxviz train --help`."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +9,7 @@ import rich.progress
 import typer
 
 import jaxviz
-from jaxviz import images, jobs, training
+from jaxviz import images, jobs, training, zoo
 from jaxviz._checks import known, nearest
 from jaxviz.cli import options
 from jaxviz.cli.command import command, register
@@ -23,7 +24,7 @@ Content = Annotated[
 Style = Annotated[str, option("--style", WHAT, "A painting; where there may be several, a folder or a glob.")]
 Out = Annotated[Path, option("--out", OUTPUT, "Folder of the run.")]
 
-SHARED = {
+SHARED: dict[str, Any] = {
     "preset": (str, "default", HOW, "Numbers that belong together: `jaxviz train presets`.", {}),
     "steps": (int | None, None, HOW, "Steps in all; default: the preset's.", {"min": 1}),
     "batch_size": (int | None, None, HOW, "Pictures of a step; default: the preset's.", {"min": 1}),
@@ -32,13 +33,6 @@ SHARED = {
         None,
         HOW,
         "Side of what is cut from photographs; default: the preset's.",
-        {},
-    ),
-    "style_size": (
-        str,
-        "256",
-        HOW,
-        "Longer side of the paintings, which sets the size of strokes; several, as 128,384, mix them.",
         {},
     ),
     "learning_rate": (float | None, None, HOW, "Of Adam; default: the preset's.", {"min": 0.0}),
@@ -68,13 +62,28 @@ SHARED = {
     "tell_every": (int, 10, OUTPUT, "Steps between rows of log.csv.", {"min": 1}),
     "resume": (bool, False, OUTPUT, "Go on with the run in --out, from its last checkpoint.", {}),
 }
-TRANSFORMER = {
+OWN: dict[str, Any] = {
     "norm": (str | None, None, HOW, "batch, instance or conditional-instance; default: the preset's.", {}),
     "width": (int | None, None, HOW, "Channels of the first layer; default: the preset's.", {"min": 1}),
+    "slimness": (
+        int | None,
+        None,
+        HOW,
+        "Divides the widths of hidden layers; default: the preset's.",
+        {"min": 1},
+    ),
 }
-DECODER = {
-    "slimness": (int | None, None, HOW, "Divides the widths of hidden layers; default: 1.", {"min": 1})
+"""Of those methods whose presets have them."""
+TARGETS: dict[str, Any] = {
+    "style_size": (
+        str,
+        "256",
+        HOW,
+        "Longer side of the paintings, which sets the size of strokes; several, as 128,384, mix them.",
+        {},
+    ),
 }
+"""Of those methods whose paintings are no data, but what is to be matched."""
 
 
 def _flags(declared: dict[str, Any]) -> list[Any]:
@@ -86,8 +95,11 @@ def _flags(declared: dict[str, Any]) -> list[Any]:
     ]
 
 
-def _declared(name: str, own: dict[str, Any]) -> Callable[..., None]:
+def _declared(name: str) -> Callable[..., None]:
     method = training.METHODS[name]
+    fixed = next(iter(method.presets.values())).values
+    own = {key: said for key, said in OWN.items() if key in fixed}
+    own |= {} if method.styles == "stream" else TARGETS
 
     def run(session: Session, content: Content, style: Style, out: Out = Path("run")) -> None:
         _train(session, name, content, style, out)
@@ -106,13 +118,12 @@ def _train(session: Session, name: str, content: str, style: str, out: Path) -> 
     photographs = jobs.open_source(content)
     paintings = jobs.open_source(style)
     if method.styles == "one" and len(paintings) > 1:
-        raise ValueError(
-            f"--style names {len(paintings)} paintings; {name} takes one, multi and adain several"
-        )
+        others = " and ".join(other for other, said in training.METHODS.items() if said.styles != "one")
+        raise ValueError(f"--style names {len(paintings)} paintings; {name} takes one, {others} several")
     wanted = given["network"] or preset.values["network"]
     network = _network(session, wanted, given)
     values = preset.merged(chosen) | {"network": network.name}
-    recipe = _recipe(name, network, paintings, values, given)
+    recipe = _recipe(method, network, paintings, values, given)
     mesh = None if given["devices"] == "1" else jaxviz.mesh(given["devices"])
     session.settle(**{key: value for key, value in values.items() if key in given})
     text = rich.progress.TextColumn
@@ -139,7 +150,7 @@ def _train(session: Session, name: str, content: str, style: str, out: Path) -> 
                 **{key: given[key] for key in ("seed", "workers", "resume")},
                 **{key: given[key] for key in ("checkpoint_every", "sheet_every", "tell_every")},
                 mesh=mesh,
-                record={"command": _line(name, session), "content": photographs.describe()["count"]},
+                record={"command": _line(name, session)},
                 on_step=on_step,
             )
         except training.TrainingError as error:
@@ -162,8 +173,6 @@ def _train(session: Session, name: str, content: str, style: str, out: Path) -> 
 
 
 def _network(session: Session, wanted: str, given: dict[str, Any]) -> jaxviz.Network:
-    from jaxviz import zoo
-
     name = wanted
     if given["network"] is None and given["weights"] is None and not zoo.available(wanted):
         name = "vgg16"
@@ -172,10 +181,14 @@ def _network(session: Session, wanted: str, given: dict[str, Any]) -> jaxviz.Net
 
 
 def _recipe(
-    name: str, network: jaxviz.Network, paintings: jobs.Source, values: dict[str, Any], given: dict[str, Any]
+    method: training.Method,
+    network: jaxviz.Network,
+    paintings: jobs.Source,
+    values: dict[str, Any],
+    given: dict[str, Any],
 ) -> training.Recipe:
-    if name == "adain":
-        return training.arbitrary(network, values, precision=given["precision"])
+    if method.styles == "stream":
+        return method.function(network, values, precision=given["precision"])
     pictures: dict[str, list[images.Picture]] = {}
     sides = options.sides(given["style_size"], "--style-size")
     for k in range(len(paintings)):
@@ -185,15 +198,15 @@ def _recipe(
             raise ValueError(f"two paintings are named {stem!r}; styles go by the names of their files")
         pixels = images.to_floats(item.read(images.MAX_PIXELS))
         pictures[stem] = [images.fit_longer(pixels, side) for side in sides]
-    return training.perceptual(network, pictures, values, precision=given["precision"])
+    return method.function(network, pictures, values, precision=given["precision"])
 
 
 def _line(name: str, session: Session) -> str:
     """Returns the command as it could be typed again."""
-    usual = {key: default for key, (_, default, *_) in {**SHARED, **TRANSFORMER, **DECODER}.items()}
+    usual = {key: default for key, (_, default, *_) in {**SHARED, **OWN, **TARGETS}.items()}
     skipped = ("json", "quiet", "debug", "no_cache", "resume")
     given = {k: v for k, v in session.given.items() if k not in skipped and v != usual.get(k)}
-    flags = [f"--{key.replace('_', '-')} {value}" for key, value in given.items()]
+    flags = [f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in given.items()]
     return " ".join([f"jaxviz train {name}", *flags])
 
 
@@ -220,6 +233,6 @@ def presets(
                 typer.echo(f"  {option_name}: {value}")
 
 
-for name, own in (("fast", TRANSFORMER), ("multi", TRANSFORMER), ("adain", DECODER)):
-    register(app, _declared(name, own))
+for name in training.METHODS:
+    register(app, _declared(name))
 register(app, presets)

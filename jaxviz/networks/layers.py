@@ -61,18 +61,22 @@ class Conv(_Layer):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
         """Returns the features before their nonlinearity."""
-        shape = (self.window, self.window, x.shape[-1], self.features)
-        he_normal = nn.initializers.normal((2 / (self.window**2 * x.shape[-1])) ** 0.5)
-        kernel = self._weight("kernel", he_normal, shape).astype(x.dtype)
         strides: Pair = (self.stride, self.stride)
         padding: Padding = ((self.padding, self.padding), (self.padding, self.padding))
         if self.borders != "zero" and self.padding:
             x = padded(x, padding, BORDERS[self.borders])
             padding = UNPADDED
-        y = conv2d(x, kernel, strides, padding, PRECISIONS[self.precision][1])
+        return self._shifted(conv2d(x, self._kernel(x), strides, padding, PRECISIONS[self.precision][1]))
+
+    def _kernel(self, x: Array) -> Array:
+        shape = (self.window, self.window, x.shape[-1], self.features)
+        he_normal = nn.initializers.normal((2 / (self.window**2 * x.shape[-1])) ** 0.5)
+        return self._weight("kernel", he_normal, shape).astype(x.dtype)
+
+    def _shifted(self, y: Array) -> Array:
         if not self.use_bias:
             return y
-        return y + self._weight("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype)
+        return y + self._weight("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype)
 
 
 class BatchNorm(_Layer):

@@ -31,13 +31,7 @@ class Upsampled(Conv):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
         """Returns the features before their nonlinearity."""
-        shape = (self.window, self.window, x.shape[-1], self.features)
-        he_normal = nn.initializers.normal((2 / (self.window**2 * x.shape[-1])) ** 0.5)
-        kernel = self._weight("kernel", he_normal, shape).astype(x.dtype)
-        y = upsampled_conv2d(x, kernel, PRECISIONS[self.precision][1])
-        if not self.use_bias:
-            return y
-        return y + self._weight("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype)
+        return self._shifted(upsampled_conv2d(x, self._kernel(x), PRECISIONS[self.precision][1]))
 
 
 def moments(x: Float[Array, "... c"], axes: tuple[int, ...]) -> tuple[Array, Array]:

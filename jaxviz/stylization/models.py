@@ -4,7 +4,6 @@ Each has `codes`, what it takes of styles, and `draw`, which makes a picture of 
 So names, paintings, mixtures, masks, grids and films are served by the same functions, whatever was trained.
 """
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -204,7 +203,7 @@ def stylize(
         mirroring, and cut again.
       codes: From `model.codes(styles)`.
       weights: How much of each style, [k], divided by their sum; or at each pixel, [k, h, w], as masks, divided by
-        their sum there; None for equal ones. May be outside of [0, 1] where they sum to more than 0.
+        their sum there; None for equal ones. At least 0.
       alpha: How much of the style, in [0, 1]; 0 is the picture itself, as the network can draw it.
 
     Returns:
@@ -299,9 +298,3 @@ def initialize(
 
 def _drawn(module: nn.Module, key: Any, *shapes: tuple[int, ...]) -> Any:
     return jax.jit(module.init)(key, *(jnp.zeros(shape) for shape in shapes))
-
-
-def with_params(model: Any, params: Params, statistics: Params | None = None) -> Any:
-    """Returns a model with other weights."""
-    changes = {"params": params} | ({} if statistics is None else {"statistics": statistics})
-    return dataclasses.replace(model, **changes)

@@ -17,6 +17,7 @@ from jaxtyping import Array
 
 from jaxviz import objectives, priors, samples
 from jaxviz._typing import Image, Key
+from jaxviz.jobs.manifest import weights_hash
 from jaxviz.networks import Network, bordered, compiled_features
 from jaxviz.stylization import Adaptive, adapted, adaptive, initialize, style_code, stylize
 from jaxviz.training.recipe import descended, floats
@@ -39,7 +40,8 @@ class AdaptiveRecipe:
     @property
     def settings(self) -> Mapping[str, Any]:
         """All that decides the result, plain enough for JSON."""
-        return {"precision": self.precision, **self.values}
+        weights = weights_hash(self.start.encoder)
+        return {"weights_sha256": weights, "precision": self.precision, **self.values}
 
     def init(self, key: Key) -> Any:
         """Returns random weights, and an optimizer without memory."""

@@ -4,7 +4,6 @@ import csv
 import importlib.metadata
 import json
 import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,10 @@ class Kept:
     Args:
       folder: Made if it is not there.
       settings: All that decides the result, plain enough for JSON.
-      resume: Whether to go on with a run that is there.
+      resume: Whether to go on with a run that is there; where none is, one begins.
 
     Raises:
-      RunError: If the folder has a run and `resume` is not said, has one of other settings, or other files; or
-        has none and `resume` is said.
+      RunError: If the folder has a run and `resume` is not said, has one of other settings, or other files.
       ImportError: If Orbax is not installed: `pip install "jaxviz-vision[train]"`.
     """
 
@@ -146,13 +144,6 @@ def read_log(path: str | Path) -> list[dict[str, float]]:
         return [
             {k: float(v) for k, v in row.items()} for row in csv.DictReader(file) if None not in row.values()
         ]
-
-
-def free_space(folder: Path) -> int:
-    """Returns the bytes that are free where a folder is, or is to be."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 def _manager(folder: Path) -> Any:

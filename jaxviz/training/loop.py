@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -173,44 +174,44 @@ class _Run:
         reports = Reports(self.kept.folder, self.recipe, self.crops)
         self.kept.write(step=at, state="running")
         began = paced = time.perf_counter()
-        paced_at, seconds, told = at, 0.0, {}
+        paced_at, seconds, counted, told = at, 0.0, 0, {}
         with _stopped() as stop, ahead(self._batches(batch, at, workers)) as feed:
             while at < steps and not stop.is_set():
                 key = jax.random.fold_in(self.key, at)
                 state, losses = _stepped(self.recipe, frozen, state, self._placed(next(feed)), key)
                 at += 1
-                last = at == steps or stop.is_set()
-                if at % tell_every == 0 or at % checkpoint_every == 0 or last:
+                keeps, draws = (at % every == 0 or at == steps for every in (checkpoint_every, sheet_every))
+                if at % tell_every == 0 or keeps or draws:
                     told = {name: float(value) for name, value in losses.items()}
                     self._check(at, told)
                     now = time.perf_counter()
-                    # The first steps of a run compile.
                     pace = batch * (at - paced_at) / (now - paced)
-                    seconds += now - paced if paced_at > first else 0.0
+                    if paced_at > first:  # the first steps of a run compile
+                        seconds, counted = seconds + now - paced, counted + at - paced_at
                     paced, paced_at = now, at
                     log.add({"step": at, **told, "per_second": round(pace, 3)})
                     reports.tell(at, told, pace)
                     if on_step is not None:
                         on_step(Step(at, told, pace))
-                if at % checkpoint_every == 0 or last:
-                    self.kept.save(at, state)
+                if keeps:
+                    self._keep(at, state)
                     self.kept.write(step=at, state="running", losses=told)
-                if at % sheet_every == 0 or last:
+                if draws:
                     reports.draw(at, self.recipe.model(state), log.rows)
-                if at % checkpoint_every == 0 or at % sheet_every == 0:
+                if keeps or draws:
                     paced = time.perf_counter()
-            interrupted = stop.is_set() and at < steps
-        if interrupted:
-            self.kept.save(at, state)
+        if interrupted := at < steps:
+            self._keep(at, state)
         model = self.recipe.model(jax.tree.map(np.asarray, state))
         recent = log.rows[-max(1, len(log.rows) // 10) :]
-        means = {name: float(np.mean([row[name] for row in recent])) for name in told} if recent else {}
+        names = [name for name in (recent or [{}])[-1] if name not in ("step", "per_second")]
+        means = {name: float(np.mean([row[name] for row in recent])) for name in names}
         whole_record = {**record, "steps": at, "settings": self.kept.settings, "losses": means}
         whole_record["device"] = jax.local_devices()[0].device_kind
         stylization.save(self.kept.folder / MODEL, model, dtype=np.float32, **whole_record)
         self.kept.write(step=at, state="interrupted" if interrupted else "done", losses=means)
         failures = {name: why for crop in self.crops.values() for name, why in crop.failures.items()}
-        per_second = batch * max(0, at - first - tell_every) / seconds if seconds else 0.0
+        per_second = batch * counted / seconds if seconds else 0.0
         reports.close()
         return Trained(model, at, means, time.perf_counter() - began, per_second, interrupted, failures)
 
@@ -237,6 +238,11 @@ class _Run:
             return batch
         return jax.device_put(batch, NamedSharding(self.mesh, PartitionSpec(AXIS)))
 
+    def _keep(self, at: int, state: Any) -> None:
+        """Writes a checkpoint of a state whose numbers are all finite."""
+        self._check(at, {"next state": 0.0 if _finite(state) else math.nan})
+        self.kept.save(at, state)
+
     def _check(self, at: int, told: Mapping[str, float]) -> None:
         if bad := [name for name, value in told.items() if not math.isfinite(value)]:
             self.kept.write(step=at, state="failed")
@@ -250,6 +256,12 @@ class _Run:
 def _stepped(recipe: Recipe, frozen: Any, state: Any, batch: Any, key: Any) -> Any:
     # By this function, and not by one of each run, a second run of a recipe compiles nothing.
     return recipe.step(frozen, state, batch, key)
+
+
+@jax.jit
+def _finite(state: Any) -> Any:
+    """Returns whether all numbers of a state are: of a finite loss the gradient may still be none."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state)]).all()
 
 
 class _stopped:

@@ -18,6 +18,8 @@ from jaxtyping import Array
 from jaxviz import objectives, priors
 from jaxviz._checks import known
 from jaxviz._typing import AnyImage, Image, Key
+from jaxviz.jobs.manifest import weights_hash
+from jaxviz.jobs.tasks.base import sha256
 from jaxviz.networks import Network, compiled_features, pooled
 from jaxviz.stylization import Bank, Transformer, initialize, stylize
 from jaxviz.stylization.layers import NORMS
@@ -32,13 +34,14 @@ class Perceptual:
     styles: tuple[str, ...]
     values: Mapping[str, Any]
     frozen: Any
+    seen: Mapping[str, Any]
     precision: str
     draws_styles: bool = False
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """All that decides the result, plain enough for JSON."""
-        return {"styles": list(self.styles), "precision": self.precision, **self.values}
+        return {"styles": self.styles, **self.seen, "precision": self.precision, **self.values}
 
     def init(self, key: Key) -> Any:
         """Returns random weights, and an optimizer without memory."""
@@ -144,9 +147,10 @@ def perceptual(
         raise ValueError(f"norm is {norm}, which has one style; for {len(styles)} take conditional-instance")
     network = pooled(network, values["pooling"])
     layers = tuple(sorted({*values["content_layers"], *values["style_layers"]}))
-    targets = []
-    for picture in styles.values():
+    targets, hashes = [], {}
+    for name, picture in styles.items():
         several = [picture] if hasattr(picture, "ndim") else list(picture)
+        hashes[name] = [sha256(one) for one in several]
         taps = [compiled_features(network, jnp.asarray(one), layers) for one in several]
         targets.append(
             objectives.match_gram(taps, weights=values["style_layers"], precision=network.precision)
@@ -157,4 +161,5 @@ def perceptual(
         "weights": {name: jnp.float32(values[f"{name}_weight"]) for name in ("content", "style", "tv")},
     }
     architecture = Transformer(norm, len(styles), values["width"], precision=precision)
-    return Perceptual(architecture, tuple(styles), values, frozen, precision)
+    seen = {"weights_sha256": weights_hash(network), "styles_sha256": hashes}
+    return Perceptual(architecture, tuple(styles), values, frozen, seen, precision)

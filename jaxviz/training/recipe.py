@@ -16,7 +16,7 @@ from jaxviz.stylization import Adaptive, Bank
 
 @runtime_checkable
 class Recipe(Protocol):
-    """A method of training, with all its numbers; a new one is one file and one entry in `RECIPES`.
+    """A method of training, with all its numbers; a new one is one file and one entry in `METHODS`.
 
     `frozen` is what is not trained: it is an argument of the compiled step, and no constant of it.
     """

@@ -41,6 +41,7 @@ class Reports:
             lines.append(
                 [("photograph", photograph), *((name, np.asarray(one)) for name, one in drawn.items())]
             )
+        (self.folder / "sheets").mkdir(exist_ok=True)
         sheet = sheets.scenes(lines, caption=f"step {step}")
         images.write(self.folder / "sheets" / f"{step:07d}.png", sheet)
         if rows:
@@ -56,7 +57,6 @@ class Reports:
 
     def _firsts(self, kind: str) -> list[np.ndarray]:
         if kind not in self._pictures:
-            (self.folder / "sheets").mkdir(exist_ok=True)
             crop = self.crops[kind]
             count = min(SHOWN, len(crop.source))
             # Their own random numbers, so that a sheet takes none from the training.

@@ -315,3 +315,9 @@ def test_programs_that_cannot_be_are_refused(command, folder, words, said):
     assert (told.code, told.stderr.count("\n")) == (2, 1)
     assert said in told.stderr
     assert sorted(os.listdir(folder)) == before
+
+
+def test_steadiness_is_for_films(command, photo):
+    outcome = command("stylize", photo, "--model", "any", "--temporal", "0.5")
+    assert outcome[0] == 2
+    assert "--temporal is for films" in outcome[2]

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,7 +8,7 @@ from stylizers import any_style, bank, noise
 
 from jaxviz import stylization
 from jaxviz.stylization.layers import moments
-from jaxviz.stylization.models import adapted, with_params
+from jaxviz.stylization.models import adapted
 
 H, W = 24, 28
 jitted = jax.jit(stylization.stylize)
@@ -151,7 +153,7 @@ def test_mapped_is_one_after_the_other(model):
 def test_new_numbers_compile_nothing(model, photo):
     draw(model, photo, model.codes(["a", "b"]), weights=[0.5, 0.5], alpha=0.5)
     before = jitted._cache_size()
-    other = with_params(model, jax.tree.map(lambda leaf: leaf + 1, model.params))
+    other = dataclasses.replace(model, params=jax.tree.map(lambda leaf: leaf + 1, model.params))
     draw(other, 1 - photo, model.codes(["d", "c"]), weights=[0.1, 0.9], alpha=0.25)
     assert jitted._cache_size() == before
     draw(model, photo[:20], model.codes(["a", "b"]))

@@ -3,7 +3,6 @@ import pytest
 from PIL import Image as PillowImage
 
 from jaxviz import jobs
-from jaxviz.images import PictureError
 from jaxviz.training.data import Crop, batches
 
 
@@ -12,9 +11,7 @@ def folder(tmp_path):
     for k in range(6):
         # Each picture is a ramp of its own green, so that cuts can be told apart.
         ramp = np.arange(48, dtype=np.uint8)[None].repeat(40, 0)
-        pixels = np.stack(
-            [ramp, np.full_like(ramp, 40 * k), ramp.repeat(1)[: ramp.size].reshape(ramp.shape)], -1
-        )
+        pixels = np.stack([ramp, np.full_like(ramp, 40 * k), ramp], -1)
         PillowImage.fromarray(pixels).save(tmp_path / f"{k}.png")
     return tmp_path
 
@@ -55,9 +52,8 @@ def test_pictures_that_cannot_be_read_give_way_to_others(folder):
     assert list(crop.failures) == ["3.png"]
     for path in folder.glob("*.png"):
         path.write_text("no picture")
-    with pytest.raises(Exception, match="none of 6 pictures can be read"):
+    with pytest.raises(ValueError, match="none of 6 pictures can be read"):
         next(batches(Crop(jobs.open_source(folder), 32), batch=3, seed=0))
-    assert issubclass(PictureError, ValueError)
 
 
 def test_small_pictures_are_enlarged(tmp_path):

@@ -240,3 +240,27 @@ def test_a_bank_draws_every_style(network):
         training.perceptual(network, paintings, values | {"norm": "instance"})
     with pytest.raises(ValueError, match="no style"):
         training.perceptual(network, {}, values)
+
+
+def test_another_painting_or_other_weights_are_another_run(fast, network, pictures, whole):
+    other = np.random.default_rng(9).random((48, 48, 3), np.float32)
+    recipe = training.perceptual(network, {"noise": other}, fast.values)
+    with pytest.raises(RunError, match="styles_sha256"):
+        run(recipe, pictures, whole[1], resume=True)
+    params = jax.tree.map(lambda leaf: leaf + 1, network.params)
+    painting = np.random.default_rng(1).random((48, 48, 3), np.float32)
+    moved = dataclasses.replace(network, params=params)
+    with pytest.raises(RunError, match="weights_sha256"):
+        run(training.perceptual(moved, {"noise": painting}, fast.values), pictures, whole[1], resume=True)
+
+
+def test_weights_that_are_no_numbers_are_never_kept(fast, pictures, tmp_path, monkeypatch):
+    def step(frozen, state, batch, key):
+        after, told = training.Perceptual.step(fast, frozen, state, batch, key)
+        return jax.tree.map(lambda leaf: leaf * jnp.nan if leaf.dtype == jnp.float32 else leaf, after), told
+
+    broken = dataclasses.replace(fast)
+    object.__setattr__(broken, "step", step)
+    with pytest.raises(training.TrainingError, match="next state of step 1 is NaN"):
+        run(broken, pictures, tmp_path / "run", steps=1)
+    assert not (tmp_path / "run/checkpoints/1").exists()
