@@ -78,7 +78,7 @@ def main() -> None:
         solution = jaxviz.minimize(posed, jnp.asarray(content), steps=given.evaluations)
         row["seconds of optimization"] = time.perf_counter() - began - solution.compile_seconds
         lowest = np.fmin.accumulate(np.asarray(solution.losses))
-        row |= {f"after {n}": float(lowest[min(n, len(lowest)) - 1]) for n in AFTER}
+        row |= {f"after {n}": float(lowest[n - 1]) for n in AFTER if n <= len(lowest)}
         beaten = np.flatnonzero(lowest <= row["one pass"])
         row["evaluations to one pass"] = int(beaten[0]) + 1 if len(beaten) else None
         rows.append(row)

@@ -132,8 +132,9 @@ def test_a_flat_picture_gets_no_frame():
 def test_borders_are_drawn_like_the_rest(model):
     drawn = np.mean([np.asarray(draw(model, noise(H, W, k), model.codes(["a"]))) for k in range(8)], 0)
     inside = drawn[4:-4, 4:-4]
+    # With zeros outside in the place of mirrored borders one of the four is off by 1.0.
     for ring in (drawn[:2], drawn[-2:], drawn[:, :2], drawn[:, -2:]):
-        assert abs(ring.mean() - inside.mean()) < 2 * inside.std()
+        assert abs(ring.mean() - inside.mean()) < 0.4 * inside.std()
 
 
 def test_a_flat_picture_gets_no_frame_of_any_style(decoder):
