@@ -9,7 +9,7 @@ import rich.progress
 import typer
 
 import jaxviz
-from jaxviz import images, jobs, training, zoo
+from jaxviz import images, jobs, stylization, training, zoo
 from jaxviz._checks import known, nearest
 from jaxviz.cli import options
 from jaxviz.cli.command import command, register
@@ -80,6 +80,13 @@ TARGETS: dict[str, Any] = {
         "256",
         HOW,
         "Longer side of the paintings, which sets the size of strokes; several, as 128,384, mix them.",
+        {},
+    ),
+    "start": (
+        str | None,
+        None,
+        HOW,
+        "A trained model to begin from: a name or a file; default: random weights.",
         {},
     ),
 }
@@ -198,7 +205,10 @@ def _recipe(
             raise ValueError(f"two paintings are named {stem!r}; styles go by the names of their files")
         pixels = images.to_floats(item.read(images.MAX_PIXELS))
         pictures[stem] = [images.fit_longer(pixels, side) for side in sides]
-    return method.function(network, pictures, values, precision=given["precision"])
+    start = stylization.load(given["start"]) if given["start"] else None
+    if start is not None and not isinstance(start, stylization.Bank):
+        raise ValueError(f"--start {given['start']} is a model of any style; give one of named styles")
+    return method.function(network, pictures, values, precision=given["precision"], start=start)
 
 
 def _line(name: str, session: Session) -> str:

@@ -70,6 +70,7 @@ BAD = [
         "multiple of 8",
     ),
     (("train", "adain", "--content", "photos", "--style", "empty"), 1, "empty has no picture"),
+    (("train", "fast", "--content", "photos", "--style", "paintings/0.png", "--start", "x"), 2, "no model"),
 ]
 
 
