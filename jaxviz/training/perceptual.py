@@ -116,7 +116,7 @@ def _all_styles(model: Bank, image: Image, weights: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _model(architecture: Transformer, styles: tuple[str, ...], key: Key) -> Bank:
-    names = ("norm", "width", "blocks", "precision")
+    names = ("norm", "width", "blocks", "last_normalized", "precision")
     attributes = {name: getattr(architecture, name) for name in names}
     return initialize("transformer", key, styles=styles, **attributes)  # type: ignore[return-value]
 
@@ -168,7 +168,13 @@ def perceptual(
         "styles": jax.tree.map(lambda *leaves: jnp.stack(leaves), *targets),
         "weights": {name: jnp.float32(values[f"{name}_weight"]) for name in ("content", "style", "tv")},
     }
-    architecture = Transformer(norm, len(styles), values["width"], precision=precision)
+    architecture = Transformer(
+        norm,
+        len(styles),
+        values["width"],
+        last_normalized=values["last_normalized"],
+        precision=precision,
+    )
     seen = {"weights_sha256": weights_hash(network), "styles_sha256": hashes}
     if start is not None:
         seen["start_sha256"] = tree_hash((start.params, start.statistics))
@@ -178,7 +184,7 @@ def perceptual(
 
 def _begun(start: Bank, architecture: Transformer, styles: tuple[str, ...]) -> Bank:
     theirs = start.architecture
-    for name in ("width", "widths", "blocks"):
+    for name in ("width", "widths", "blocks", "last_normalized"):
         if (there := getattr(theirs, name)) != (here := getattr(architecture, name)):
             raise ValueError(
                 f"the network to start from has {name} {there}, the training {here}; give it the same"

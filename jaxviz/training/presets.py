@@ -39,6 +39,7 @@ TRANSFORMER: dict[str, Any] = {
     "pooling": "max",
     "norm": "instance",
     "width": 16,
+    "last_normalized": False,
     "content_weight": 1.0,
     "content_layers": {"relu3_3": 1.0},
     "style_weight": 5.0,
@@ -92,6 +93,7 @@ MULTI = {
         | {
             "pooling": "average",
             "width": 32,
+            "last_normalized": True,
             # The mean of the square over c² entries is four times ours.
             "style_layers": dict.fromkeys(JOHNSON_LAYERS, 4.0),
             "style_weight": 1e-4,
