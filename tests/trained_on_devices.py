@@ -8,25 +8,14 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import trainings
 
 import jaxviz
-from jaxviz import jobs, networks, training
-from jaxviz.networks.preprocessing import TORCHVISION
-from jaxviz.networks.vgg import VGG
+from jaxviz import jobs, training
 
 
 def main(path, folder):
-    architecture = VGG((1, 1, 1, 1, 1))
-    params = networks.network.drawn_parameters(architecture, jax.random.key(7))
-    network = networks.Network(params, architecture, TORCHVISION, "tiny")
-    changes = {
-        "norm": "batch",
-        "width": 2,
-        "content_layers": {"relu2_1": 1.0},
-        "style_layers": {"relu1_1": 1.0},
-    }
-    painting = np.random.default_rng(1).random((48, 48, 3), np.float32)
-    recipe = training.perceptual(network, {"noise": painting}, training.FAST["default"].merged(changes))
+    recipe = trainings.fast(trainings.network())
     made = {}
     for name, mesh in (("one", None), ("two", jaxviz.mesh(2))):
         run = Path(folder).parent / name

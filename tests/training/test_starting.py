@@ -3,17 +3,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import stylizers
+import trainings
 
-from jaxviz import networks, stylization, training
-from jaxviz.networks.preprocessing import TORCHVISION
-from jaxviz.networks.vgg import VGG
+from jaxviz import stylization, training
 
 
 @pytest.fixture(scope="module")
 def recipe():
-    architecture = VGG((1, 1, 1, 1, 1))
-    params = networks.network.drawn_parameters(architecture, jax.random.key(7))
-    network = networks.Network(params, architecture, TORCHVISION, "tiny")
+    network = trainings.network()
     changes = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 1.0}}
 
     def made(start, styles=("b", "new"), **more):
