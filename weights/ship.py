@@ -2,21 +2,32 @@
 
     python weights/ship.py RUN/model.safetensors --name NAME --about "What it is."
 
-Numbers are rounded to float16. The record has the command, steps and losses that the run wrote into the file;
-`stylization.load(NAME)` holds the file to its SHA-256.
+Numbers are rounded to float16. The record has the command, steps and losses that the run wrote into the file, and
+the mean color of what the model draws, to which tests hold it.
 """
 
 import argparse
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import tomli_w
 
-from jaxviz import stylization
+from jaxviz import images, samples, stylization
 from jaxviz.checkpoints import store
 from jaxviz.stylization.files import MANIFEST
 
 HERE = Path(__file__).parent
+
+
+def colors(model: stylization.Bank | stylization.Adaptive) -> dict[str, list[float]]:
+    """Returns the mean color of scikit-image's `chelsea`, 64×64, in each style, or in that of a drawn painting."""
+    photo = images.fit_square(samples.photograph("chelsea"), 64)
+    styles = model.styles if isinstance(model, stylization.Bank) else ("samples.painting(64, seed=0)",)
+    given = styles if isinstance(model, stylization.Bank) else [samples.painting(64, seed=0)]
+    drawn = (stylization.stylize(model, photo, model.codes([style])) for style in given)
+    means = [np.asarray(picture).mean((0, 1)) for picture in drawn]
+    return {style: [round(float(v), 4) for v in mean] for style, mean in zip(styles, means, strict=True)}
 
 
 def main() -> None:
@@ -45,6 +56,7 @@ def main() -> None:
         "steps": record["steps"],
         "device": options.device,
         "losses": {name: float(f"{value:.4g}") for name, value in record["losses"].items()},
+        "colors": colors(stylization.load(path)),
     }
     manifest_path.write_text(tomli_w.dumps(dict(sorted(manifest.items()))))
     print(f"{path.name}: {path.stat().st_size:,} bytes, sha256 {store.sha256(path)}")
