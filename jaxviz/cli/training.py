@@ -65,6 +65,13 @@ SHARED: dict[str, Any] = {
 OWN: dict[str, Any] = {
     "norm": (str | None, None, HOW, "batch, instance or conditional-instance; default: the preset's.", {}),
     "width": (int | None, None, HOW, "Channels of the first layer; default: the preset's.", {"min": 1}),
+    "identity_weight": (
+        float | None,
+        None,
+        HOW,
+        "ι of what comes back of a picture that is not stylized; default: the preset's.",
+        {"min": 0.0},
+    ),
     "slimness": (
         int | None,
         None,

@@ -114,6 +114,7 @@ ADAIN_VALUES: dict[str, Any] = {
     "style_weight": 10.0,
     "style_layers": dict.fromkeys(ADAIN_LAYERS, 1.0),
     "tv_weight": 0.0,
+    "identity_weight": 20.0,
     "batch": 8,
     "size": 256,
     "steps": 16_000,
@@ -130,6 +131,7 @@ ADAIN = {
             "style_weight": 1e-2,
             # A sum over channels, where ours is a mean.
             "style_layers": {layer: float(_channels(layer)) for layer in ADAIN_LAYERS},
+            "identity_weight": 0.0,
             "steps": 160_000,
         },
         HUANG,

@@ -127,6 +127,10 @@ def test_the_decoder_learns_from_statistics_of_the_painting(adain):
         paint += apart / adain.scales[layer] ** 2
     np.testing.assert_allclose(told["content"], like, rtol=1e-4)
     np.testing.assert_allclose(told["style"], 10 * paint, rtol=1e-3)
+    same = adain.model(state).architecture.apply(
+        {"params": state["variables"]["params"]}, f[None] / adain.scales["relu4_1"]
+    )[0]
+    np.testing.assert_allclose(told["identity"], 20 * jnp.mean((same - x) ** 2), rtol=1e-4)
 
 
 def test_a_run_in_two_parts_is_the_unbroken_one(fast, whole, pictures, tmp_path):
