@@ -13,7 +13,7 @@ def test_a_kill_in_any_phase_costs_nothing(tmp_path):
     here = Path(__file__).parent
     paths = [str(here), str(here.parent), *sys.path]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, str(here / "killed.py"), str(tmp_path)]
+    command = [sys.executable, str(here / "killed_training.py"), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
