@@ -72,6 +72,13 @@ OWN: dict[str, Any] = {
         "ι of what comes back of a picture that is not stylized; default: the preset's.",
         {"min": 0.0},
     ),
+    "solved_from": (
+        int | None,
+        None,
+        HOW,
+        "Photographs for which first weights are solved; 0 for random ones; default: the preset's.",
+        {"min": 0},
+    ),
     "slimness": (
         int | None,
         None,
@@ -137,7 +144,7 @@ def _train(session: Session, name: str, content: str, style: str, out: Path) -> 
     wanted = given["network"] or preset.values["network"]
     network = _network(session, wanted, given)
     values = preset.merged(chosen) | {"network": network.name}
-    recipe = _recipe(method, network, paintings, values, given)
+    recipe = _recipe(method, network, photographs, paintings, values, given)
     mesh = None if given["devices"] == "1" else jaxviz.mesh(given["devices"])
     session.settle(**{key: value for key, value in values.items() if key in given})
     text = rich.progress.TextColumn
@@ -197,12 +204,15 @@ def _network(session: Session, wanted: str, given: dict[str, Any]) -> jaxviz.Net
 def _recipe(
     method: training.Method,
     network: jaxviz.Network,
+    photographs: jobs.Source,
     paintings: jobs.Source,
     values: dict[str, Any],
     given: dict[str, Any],
 ) -> training.Recipe:
     if method.styles == "stream":
-        return method.function(network, values, precision=given["precision"])
+        count = min(values["solved_from"], len(photographs))
+        values, firsts = values | {"solved_from": count}, training.first_squares(photographs, count)
+        return method.function(network, values, precision=given["precision"], pictures=firsts)
     pictures: dict[str, list[images.Picture]] = {}
     sides = options.sides(given["style_size"], "--style-size")
     for k in range(len(paintings)):

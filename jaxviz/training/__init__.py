@@ -11,11 +11,13 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from jaxviz.training.adaptive import AdaptiveRecipe, arbitrary, tap_scales
+from jaxviz.training.data import first_squares
 from jaxviz.training.keeping import read_log
 from jaxviz.training.loop import Step, Trained, TrainingError, train
 from jaxviz.training.perceptual import Perceptual, perceptual
 from jaxviz.training.presets import ADAIN, DUMOULIN, FAST, HUANG, JOHNSON, MULTI
 from jaxviz.training.recipe import Preset, Recipe
+from jaxviz.training.solved import solved
 
 __all__ = [
     "ADAIN",
@@ -31,8 +33,10 @@ __all__ = [
     "Trained",
     "TrainingError",
     "arbitrary",
+    "first_squares",
     "perceptual",
     "read_log",
+    "solved",
     "tap_scales",
     "train",
 ]
