@@ -210,9 +210,12 @@ def _recipe(
     given: dict[str, Any],
 ) -> training.Recipe:
     if method.styles == "stream":
-        count = min(values["solved_from"], len(photographs))
-        values, firsts = values | {"solved_from": count}, training.first_squares(photographs, count)
-        return method.function(network, values, precision=given["precision"], pictures=firsts)
+        more = {}
+        if "solved_from" in values:
+            count = min(values["solved_from"], len(photographs))
+            values = values | {"solved_from": count}
+            more["pictures"] = training.first_squares(photographs, count)
+        return method.function(network, values, precision=given["precision"], **more)
     pictures: dict[str, list[images.Picture]] = {}
     sides = options.sides(given["style_size"], "--style-size")
     for k in range(len(paintings)):
