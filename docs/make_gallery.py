@@ -65,19 +65,37 @@ def attributions() -> np.ndarray:
     return sheets.row({method.title: one for method, one in zip(methods, drawn, strict=True)})
 
 
-def styles() -> np.ndarray:
-    """Returns every content in every style as one sheet, the styles above and the contents at the left."""
-    network = jaxviz.load("vgg16")
+def inputs() -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Returns the contents and the styles of the sheets that have each content in each style."""
     contents = [images.fit_square(samples.photograph(name), SIDE) for name in CONTENTS]
     paintings = [samples.painting(SIDE), *(images.fit_square(samples.photograph(n), SIDE) for n in STYLES)]
-    inputs = [(content, [style]) for content, style in itertools.product(contents, paintings)]
-    found, _ = grids.grid(FAMILIES["style"].methods["style"], network, inputs, {})
-    made = found.reshape(len(contents), len(paintings), SIDE, SIDE, 3)
+    return contents, paintings
+
+
+def every(made: np.ndarray) -> np.ndarray:
+    """Returns every content in every style as one sheet, the styles above and the contents at the left."""
+    contents, paintings = inputs()
+    made = made.reshape(len(contents), len(paintings), SIDE, SIDE, 3)
     corner = np.ones((1, 1, SIDE, SIDE, 3), np.float32)
     table = np.concatenate([np.stack(contents)[:, None], made], 1)
     head = np.concatenate([corner, np.stack(paintings)[None]], 1)
     names = ["", "brush strokes", *STYLES.values()]
     return drawing.grid(np.concatenate([head, table]), ["", *CONTENTS], names)
+
+
+def styles() -> np.ndarray:
+    """Returns that sheet, by optimization."""
+    network, (contents, paintings) = jaxviz.load("vgg16"), inputs()
+    given = [(content, [style]) for content, style in itertools.product(contents, paintings)]
+    return every(grids.grid(FAMILIES["style"].methods["style"], network, given, {})[0])
+
+
+def any_style() -> np.ndarray:
+    """Returns that sheet, by the shipped decoder for any style."""
+    model, (contents, paintings) = stylization.load("adain"), inputs()
+    draw = jax.jit(stylization.stylize)
+    codes = [model.codes([painting]) for painting in paintings]
+    return every(np.stack([draw(model, content, code) for content in contents for code in codes]))
 
 
 def stylized() -> np.ndarray:
@@ -102,6 +120,7 @@ def main() -> None:
         cli.main([*line.format(source=source).split(), "--out", str(path)])
     images.write(target / "attribution.jpg", attributions())
     images.write(target / "styles.jpg", styles())
+    images.write(target / "any_style.jpg", any_style())
     images.write(target / "stylized.jpg", stylized())
 
 
