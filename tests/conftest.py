@@ -1,11 +1,13 @@
-"""What the tests of the command line share."""
+"""What the tests share: the command line, and a network that compiles fast."""
 
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import small_networks
 from PIL import Image
 
+import jaxviz
 from jaxviz import cli
 
 
@@ -15,6 +17,26 @@ class Outcome(NamedTuple):
     code: int
     stdout: str
     stderr: str
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    """A network of three convolutions with random weights, for what holds for any network."""
+    return small_networks.classifier()
+
+
+@pytest.fixture
+def small(monkeypatch, classifier):
+    """The same network, which commands get in place of SqueezeNet."""
+    load = jaxviz.load
+
+    def loaded(name, **options):
+        if name != "squeezenet1_1":
+            return load(name, **options)
+        return small_networks.classifier(precision=options.get("precision", "float32"))
+
+    monkeypatch.setattr(jaxviz, "load", loaded)
+    return classifier
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+from small_networks import classifier, narrow_vgg
 from test_optimization import Quadratic
 
 import jaxviz
@@ -36,7 +37,7 @@ def fgsm(network, image, label):
 
 
 def activations(network, image, label):
-    return jaxviz.features.activations(network, image, "fire3").maps
+    return jaxviz.features.activations(network, image, "conv2").maps
 
 
 def noise(network, image, key):
@@ -47,7 +48,7 @@ FUNCTIONS = {"saliency": saliency, "fgsm": fgsm, "features": activations, "noise
 
 
 def inversion(network, image, k):
-    return jaxviz.inversion.problem(network, image, layer="relu1_2", key=jax.random.key(k))
+    return jaxviz.inversion.problem(network, image, layer="relu2_1", key=jax.random.key(k))
 
 
 def texture(network, image, k):
@@ -61,7 +62,7 @@ def style_picture():
 
 
 def style(network, image, k):
-    layers = {"content_weights": {"relu1_2": 1.0}, "style_weights": {"relu1_1": 1.0}}
+    layers = {"content_weights": {"relu2_1": 1.0}, "style_weights": {"relu1_1": 1.0}}
     return jaxviz.style.problem(network, image, [style_picture()], **layers)
 
 
@@ -101,13 +102,13 @@ def chosen(cases, names):
 def main(path, *names):
     everywhere, made = jaxviz.mesh(), {}
     made["devices"] = everywhere.size
-    squeezenet, vgg16 = (jax.device_put(jaxviz.load(name)) for name in ("squeezenet1_1", "vgg16"))
+    small, vgg = jax.device_put(classifier()), jax.device_put(narrow_vgg())
     for name, function in chosen(FUNCTIONS, names):
         axes = None, 0, 0
         everywhere_at_once = jaxviz.batched(function, in_axes=axes, mesh=everywhere)
         for n in MAPPED[name]:
             second = jax.random.split(jax.random.key(2), n) if name == "noise" else LABELS[:n]
-            arguments = squeezenet, pictures(n, 48), second
+            arguments = small, pictures(n, 48), second
             alone = jaxviz.batched(function, in_axes=axes, size=share(n, everywhere))
             made[f"{name}/{n}/all"], made[f"{name}/{n}/one"] = (
                 everywhere_at_once(*arguments),
@@ -116,7 +117,7 @@ def main(path, *names):
         placed = sharding.spread(axes, arguments, everywhere)
         made[f"{name}/program"] = everywhere_at_once.program.lower(*placed).compile().as_text()
     for name, pose in chosen(POSED, names):
-        batch = jaxviz.stack([pose(vgg16, image, k) for k, image in enumerate(pictures(11, 32))])
+        batch = jaxviz.stack([pose(vgg, image, k) for k, image in enumerate(pictures(11, 32))])
         for n in SOLVED[name]:
             found, part = solve(batch, 0, n, everywhere), share(n, everywhere)
             alone = [solve(batch, k, min(k + part, n), None) for k in range(0, n, part)]

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from small_networks import narrow_vgg
 
 import jaxviz
 from jaxviz import optimization, optimizers, placing
@@ -17,7 +18,7 @@ from jaxviz.costs.communication import COLLECTIVES, collectives
 from jaxviz.memory import memory_needed
 from jaxviz.techniques import FAMILIES, grids
 
-SHALLOW = {"content_weights": {"relu2_2": 1}, "style_weights": {"relu1_1": 1, "relu2_1": 1, "relu3_1": 1}}
+SHALLOW = {"content_weights": {"relu2_1": 1}, "style_weights": {"relu1_1": 1, "relu2_1": 1, "relu3_1": 1}}
 KEY = jax.random.key(0)
 STEPS = 4
 
@@ -50,16 +51,16 @@ def main(path, rules, *names):
             return (cuda or default)(*arguments)
 
         lax.platform_dependent = automatic
-    network, made = jaxviz.load("vgg16"), {}
+    narrow, made = narrow_vgg(), {}
     every = jaxviz.mesh(4, rows=4)
     for name in names:
-        problem, z = CASES[name](network)
+        problem, z = CASES[name](jaxviz.load("vgg16") if name.startswith("deep") else narrow)
         z = z + 0.02 * picture(*z.shape[:2], 7)  # a start that is the content has no content loss
         made |= {f"{name}/{key}": value for key, value in compared(problem, z, every).items()}
     if "style" in names and rules == "own":
-        made |= memory(network) | two_axes(network)
+        made |= memory(narrow) | two_axes(narrow)
     if "texture" in names and rules == "own":
-        made |= grid(network)
+        made |= grid(narrow)
     np.savez(path, **{key: np.asarray(value) for key, value in made.items()})
 
 
@@ -90,7 +91,9 @@ def memory(network):
     """Bytes of each device for growing numbers of devices."""
     problem, z = style(network, 128, 96, **SHALLOW)
     meshes = {1: None, 2: jaxviz.mesh(2, rows=2), 4: jaxviz.mesh(4, rows=4)}
-    return {f"memory/{n}": memory_needed(problem, z, mesh=mesh) for n, mesh in meshes.items()}
+    weights = sum(leaf.nbytes for leaf in jax.tree.leaves(network.params))
+    needed = {f"memory/{n}": memory_needed(problem, z, mesh=mesh) for n, mesh in meshes.items()}
+    return needed | {"memory/weights": weights}
 
 
 def two_axes(network):

@@ -29,9 +29,9 @@ def drawn(module, seed, *shapes):
 
 
 @functools.cache
-def bank(styles=("a", "b", "c", "d"), seed=0, norm="conditional-instance"):
+def bank(styles=("a", "b", "c", "d"), seed=0, norm="conditional-instance", blocks=1):
     """A narrow bank of few layers."""
-    module = Transformer(norm=norm, styles=len(styles), width=4, blocks=1)
+    module = Transformer(norm=norm, styles=len(styles), width=4, blocks=blocks)
     variables = drawn(module, seed, (1, 16, 16, 3), (1, len(styles)))
     return Bank(variables["params"], variables.get("statistics", {}), module, tuple(styles))
 

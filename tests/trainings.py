@@ -1,22 +1,17 @@
 """A small network and a small recipe, for the tests of training."""
 
-import jax
+import dataclasses
+
 import numpy as np
+import small_networks
 
-from jaxviz import networks, training
-from jaxviz.networks.preprocessing import TORCHVISION
-from jaxviz.networks.vgg import VGG
+from jaxviz import training
 
-
-def network():
-    """A narrow VGG of one convolution a stage, with random weights."""
-    architecture = VGG((1, 1, 1, 1, 1))
-    params = networks.network.drawn_parameters(architecture, jax.random.key(7))
-    return networks.Network(params, architecture, TORCHVISION, "tiny")
+network = small_networks.narrow_vgg
 
 
 def fast(network):
-    """The recipe of a narrow transformer with batch normalization."""
+    """The recipe of a narrow transformer of one block with batch normalization."""
     painting = np.random.default_rng(1).random((48, 48, 3), np.float32)
     changes = {
         "norm": "batch",
@@ -24,4 +19,11 @@ def fast(network):
         "content_layers": {"relu2_1": 1.0},
         "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0},
     }
-    return training.perceptual(network, {"noise": painting}, training.FAST["default"].merged(changes))
+    return shallow(
+        training.perceptual(network, {"noise": painting}, training.FAST["default"].merged(changes))
+    )
+
+
+def shallow(recipe):
+    """Returns a recipe whose transformer has one residual block, where training has five: the same five times."""
+    return dataclasses.replace(recipe, architecture=recipe.architecture.clone(blocks=1))

@@ -22,9 +22,15 @@ CONVENTIONS = {
 }
 CONVENTIONS |= {c.name: c for c in conversion.CONVENTIONS if c.name in ("torchvision", "timm", "caffe")}
 
+SHORT = {
+    "short resnet": NETWORKS["resnet18"].architecture.clone(depths=(1, 1, 1, 1)),
+    "short densenet": NETWORKS["densenet121"].architecture.clone(depths=(2, 2)),
+}
+"""Of each kind of layers one or two, so that they compile fast."""
+
 
 def architecture_of(name):
-    return NETWORKS[name].architecture
+    return SHORT[name] if name in SHORT else NETWORKS[name].architecture
 
 
 def file_of(arrays, path="some.bin"):
@@ -42,6 +48,12 @@ def drawn(name, seed=0):
         value = rng.standard_normal(leaf.shape, np.float32) * scale
         weights[key] = np.abs(value) + 0.5 if key.endswith("variance") else value
     return weights
+
+
+def blank(name):
+    """Returns weights of zero by flat name, of 16 bits, in one place each: a VGG's are half a gigabyte."""
+    shapes = flatten_dict(parameter_shapes(architecture_of(name)), sep="/")
+    return {key: np.broadcast_to(np.float16(0), leaf.shape) for key, leaf in shapes.items()}
 
 
 def in_convention(weights, name, convention):
@@ -109,9 +121,7 @@ def test_features_are_flattened_as_in_the_source():
 
 def test_dense_layers_of_timm_are_convolutions():
     name = "vgg11_classifier"
-    shapes = flatten_dict(parameter_shapes(architecture_of(name)), sep="/")
-    zeros = {key: np.broadcast_to(np.float32(0), leaf.shape) for key, leaf in shapes.items()}
-    arrays = in_convention(zeros, name, "timm")
+    arrays = in_convention(blank(name), name, "timm")
     assert arrays["pre_logits.fc1.weight"].shape == (4096, 512, 7, 7)
     assert arrays["head.fc.weight"].shape == (1000, 4096)
     plan = conversion.plan(file_of(arrays), architecture_of(name))
@@ -154,7 +164,10 @@ def test_keras_names():
     assert naming.keras(architecture_of("googlenet")) == {}
 
 
-@pytest.mark.parametrize("name", ["resnet18", "densenet121", "googlenet", "vgg11_bn"])
+WHOLE = [pytest.param(name, marks=pytest.mark.slow) for name in ("resnet18", "densenet121", "vgg11_bn")]
+
+
+@pytest.mark.parametrize("name", [*SHORT, "googlenet", *WHOLE])
 def test_folded_normalization_computes_the_same(name):
     weights, folded = drawn(name), {}
     epsilon = 1e-3 if name == "googlenet" else 1e-5
@@ -198,9 +211,7 @@ def test_a_file_of_other_classes_gives_a_network_of_as_many():
 
 @pytest.mark.parametrize("convention", ["torchvision", "timm", "keras", "jaxviz"])
 def test_a_classifier_that_is_not_asked_for_is_left_in_the_file(convention):
-    shapes = flatten_dict(parameter_shapes(architecture_of("vgg11_classifier")), sep="/")
-    zeros = {key: np.broadcast_to(np.float32(0), leaf.shape) for key, leaf in shapes.items()}
-    arrays = in_convention(zeros, "vgg11_classifier", convention)
+    arrays = in_convention(blank("vgg11_classifier"), "vgg11_classifier", convention)
     plan = conversion.plan(file_of(arrays), architecture_of("vgg11"))
     assert not any(name.startswith("fc") for name in plan.readers)
 
@@ -261,7 +272,7 @@ def test_files_for_another_network_are_refused(other):
 )
 def test_the_network_whose_weights_a_file_holds_is_named(name, convention, said, tmp_path):
     path = tmp_path / "some.npz"
-    np.savez(path, **in_convention(drawn(name), name, convention))
+    np.savez_compressed(path, **in_convention(blank(name), name, convention))
     with pytest.raises(WeightsError, match=f"not this network's.*; these are weights of {said}$"):
         jaxviz.load("resnet34", weights=path)
     with pytest.raises(WeightsError, match=f"; these are weights of {said}$"):
@@ -289,7 +300,7 @@ def test_a_file_with_a_classifier_gives_a_network_with_it(tmp_path):
     from jaxviz.checkpoints import rewriting
 
     path = tmp_path / "vgg11.npz"
-    np.savez(path, **in_convention(drawn("vgg11_classifier"), "vgg11_classifier", "torchvision"))
+    np.savez_compressed(path, **in_convention(blank("vgg11_classifier"), "vgg11_classifier", "torchvision"))
     network = jaxviz.load("vgg11", weights=path)
     assert (network.classes, network.layers[-1], len(network.labels)) == (1000, "logits", 1000)
     said = rewriting.rewrite(path, "vgg11", tmp_path / "vgg11.safetensors", dtype="float16")
@@ -302,11 +313,10 @@ def test_a_file_with_a_classifier_gives_a_network_with_it(tmp_path):
 def test_a_classifier_that_is_not_the_networks_is_left_out(tmp_path, kind):
     from jaxviz.checkpoints import rewriting
 
-    arrays = in_convention(drawn("vgg11"), "vgg11", "torchvision")
+    arrays = in_convention(blank("vgg11"), "vgg11", "torchvision")
     width = 8 if kind == "other widths" else 4096
-    # Zeros in one place, since nobody reads them.
-    arrays["classifier.0.weight"] = np.broadcast_to(np.float32(0), (width, 25088))
-    arrays["classifier.0.bias"] = np.zeros(width, np.float32)
+    arrays["classifier.0.weight"] = np.broadcast_to(np.float16(0), (width, 25088))
+    arrays["classifier.0.bias"] = np.zeros(width, np.float16)
     path = tmp_path / "vgg11.npz"
     np.savez_compressed(path, **arrays)
     assert jaxviz.load("vgg11", weights=path).classes is None

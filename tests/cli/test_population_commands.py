@@ -31,9 +31,7 @@ def record(tmp_path):
     return json.loads((tmp_path / "a.json").read_text())
 
 
-def test_a_patch_is_written_to_be_printed_and_judged_on_held_out_pictures(
-    command, folder, tmp_path, squeezenet
-):
+def test_a_patch_is_written_to_be_printed_and_judged_on_held_out_pictures(command, folder, tmp_path, small):
     line = (
         "attack",
         "many",
@@ -54,8 +52,8 @@ def test_a_patch_is_written_to_be_printed_and_judged_on_held_out_pictures(
         assert made.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         pixels = np.asarray(made)
     assert pixels.shape[:2] == (609, 609)  # 29 pixels, each of them 21 across
-    small = pixels[10::21, 10::21]
-    np.testing.assert_array_equal(small.repeat(21, 0).repeat(21, 1), pixels)
+    cells = pixels[10::21, 10::21]
+    np.testing.assert_array_equal(cells.repeat(21, 0).repeat(21, 1), pixels)
     assert set(np.unique(pixels[..., 3])) >= {0, 255}
     mask = np.asarray(Image.open(tmp_path / "patch-mask.png").convert("L"))
     np.testing.assert_array_equal(mask, pixels[..., 3])
@@ -74,15 +72,15 @@ def test_a_patch_is_written_to_be_printed_and_judged_on_held_out_pictures(
     for row in found["success"]["patch"]:
         assert row["low"] <= row["share"] <= row["high"]
     held = np.stack([images.read(folder / name) for name in told["held_out"]])
-    patch = attacks.Patch(images.to_floats(small[..., :3]), images.to_floats(small[..., 3]))
-    again = attacks.patch_success(squeezenet, patch, held, target=859, key=3)
+    patch = attacks.Patch(images.to_floats(cells[..., :3]), images.to_floats(cells[..., 3]))
+    again = attacks.patch_success(small, patch, held, target=859, key=3)
     probabilities = [row["probability"] for row in found["success"]["patch"]]
     np.testing.assert_allclose(probabilities, again.probabilities.mean(1), rtol=0.02)
     assert {"label", "index", "probability"} <= set(found["scenes"][0]["after"])
 
 
 @pytest.mark.slow
-def test_a_perturbation_is_drawn_and_kept_as_it_is(command, folder, tmp_path, squeezenet):
+def test_a_perturbation_is_drawn_and_kept_as_it_is(command, folder, tmp_path, small):
     (tmp_path / "list.txt").write_text(
         "".join(f"many/{name}.png\t{label}\n" for name, label in zip(NAMES, (285, 967, 1, 657), strict=True))
     )
@@ -99,13 +97,13 @@ def test_a_perturbation_is_drawn_and_kept_as_it_is(command, folder, tmp_path, sq
     assert found["settings"]["epsilon"] == pytest.approx(16 / 255)
     assert found["pictures"]["labeled"]
     pictures = np.stack([images.read(tmp_path / name) for name in found["pictures"]["trained"]])
-    success = attacks.universal_success(squeezenet, v, pictures)
+    success = attacks.universal_success(small, v, pictures)
     rates = found["universal"]
     assert rates["fooling_rate"]["share"] == success.fooling_rate()[0]
     assert {"fooling_rate_of_noise", "accuracy_before", "accuracy_after"} <= set(rates)
 
 
-def test_what_cannot_be_read_is_told(command, folder, tmp_path):
+def test_what_cannot_be_read_is_told(command, folder, tmp_path, small):
     (folder / "torn.png").write_text("no picture")
     outcome = command("attack", "many", "--method", "universal", *SHORT)
     assert outcome.code == 3
@@ -114,7 +112,7 @@ def test_what_cannot_be_read_is_told(command, folder, tmp_path):
 
 
 def test_after_ctrl_c_what_was_found_is_written_and_raw_numbers_beside_the_drawing(
-    command, folder, tmp_path, monkeypatch
+    command, folder, tmp_path, small, monkeypatch
 ):
     def minimize(*arguments, **options):
         raise Interrupted(jaxviz.minimize(*arguments, **(options | {"steps": 2})))

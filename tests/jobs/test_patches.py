@@ -9,6 +9,7 @@ import jaxviz
 from jaxviz import images, jobs
 from jaxviz.jobs.patches import crop
 from jaxviz.jobs.reading import Reader
+from jaxviz.networks import compiled_features
 
 DATA = Path(__file__).parents[1] / "data"
 SOURCE = "tfds:drawn"
@@ -31,7 +32,10 @@ def test_the_strongest_are_those_of_all_pictures(run, squeezenet):
     folder, source = run
     reader = Reader(source, jobs.Square(64), images.MAX_PIXELS)
     taps = np.stack(
-        [squeezenet.features(images.to_floats(reader(k).pixels), [LAYER])[LAYER] for k in range(len(source))]
+        [
+            compiled_features(squeezenet, images.to_floats(reader(k).pixels), (LAYER,))[LAYER]
+            for k in range(len(source))
+        ]
     )
     found = jobs.read_strongest(folder, 5)
     assert found.strength.shape == found.index.shape == (3, 5)

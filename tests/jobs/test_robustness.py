@@ -15,9 +15,9 @@ GIVEN = {"method": "pgd", "steps": 3, "restarts": 0, "early_exit": True}
 
 
 @pytest.fixture(scope="module")
-def folder(squeezenet, tmp_path_factory):
+def folder(classifier, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    task = jobs.attack(squeezenet, size=48, epsilon=EPSILONS[::-1], **GIVEN)
+    task = jobs.attack(classifier, size=48, epsilon=EPSILONS[::-1], **GIVEN)
     # Of Drawn's labels, 0 to 2, noise is none: its own best class is left where there is no label.
     jobs.run(task, Unlabeled(6, bad=(2,)), out=out)
     return out
@@ -34,7 +34,7 @@ def rows(folder):
     ]
 
 
-def test_a_row_says_what_each_radius_gives(folder, squeezenet):
+def test_a_row_says_what_each_radius_gives(folder, classifier):
     found = [row for row in rows(folder) if not row["failure"]]
     assert len(found) == 5
     for row in found:
@@ -51,14 +51,14 @@ def test_a_row_says_what_each_radius_gives(folder, squeezenet):
         assert not any(row["queries"][first + 1 :])
 
 
-def test_the_attack_is_the_methods(folder, squeezenet):
+def test_the_attack_is_the_methods(folder, classifier):
     row = rows(folder)[0]
     picture = Unlabeled(6)[0].read(10**6)
     image = jaxviz.images.fit_square(picture, 48)
     one, told = (
         jaxviz.techniques.FAMILIES["attacks"]
         .methods["pgd"]
-        .told(squeezenet, image, row["class"], epsilon=EPSILONS[0], steps=3, restarts=0, early_exit=True)
+        .told(classifier, image, row["class"], epsilon=EPSILONS[0], steps=3, restarts=0, early_exit=True)
     )
     assert row["queries"][0] == int(told["queries"])
     assert row["distances"][0] == pytest.approx(float(np.abs(one - image).max()), rel=1e-4)
@@ -77,8 +77,8 @@ def test_shares_are_counted_from_the_rows(folder):
     assert table[-1]["robust accuracy"] == 0
 
 
-def test_a_picture_that_is_already_misclassified_is_marked_and_not_attacked(squeezenet, tmp_path):
-    task = jobs.attack(squeezenet, size=48, epsilon=[0.01, 0.02], label=3, **GIVEN)
+def test_a_picture_that_is_already_misclassified_is_marked_and_not_attacked(classifier, tmp_path):
+    task = jobs.attack(classifier, size=48, epsilon=[0.01, 0.02], label=3, **GIVEN)
     jobs.run(task, Unlabeled(2), out=tmp_path)
     for row in rows(tmp_path):
         assert row["clean"] is False
@@ -88,8 +88,8 @@ def test_a_picture_that_is_already_misclassified_is_marked_and_not_attacked(sque
 
 
 @pytest.mark.slow
-def test_one_attack_has_one_row(squeezenet, tmp_path):
-    jobs.run(jobs.attack(squeezenet, size=48, epsilon=8 / 255), Unlabeled(3), out=tmp_path)
+def test_one_attack_has_one_row(classifier, tmp_path):
+    jobs.run(jobs.attack(classifier, size=48, epsilon=8 / 255), Unlabeled(3), out=tmp_path)
     (row,) = jobs.read_robustness(tmp_path)
     assert row["epsilon"] == pytest.approx(8 / 255)
     assert row["clean accuracy"] == 1
@@ -97,20 +97,20 @@ def test_one_attack_has_one_row(squeezenet, tmp_path):
     assert row["mean queries"] == 1
 
 
-def test_a_run_of_other_radii_is_refused_and_the_difference_named(folder, squeezenet):
-    other = jobs.attack(squeezenet, size=48, epsilon=EPSILONS[:2], **GIVEN)
+def test_a_run_of_other_radii_is_refused_and_the_difference_named(folder, classifier):
+    other = jobs.attack(classifier, size=48, epsilon=EPSILONS[:2], **GIVEN)
     with pytest.raises(jobs.RunError, match="epsilon"):
         jobs.run(other, Unlabeled(6, bad=(2,)), out=folder)
 
 
-def test_what_cannot_be_is_refused(squeezenet, tmp_path):
+def test_what_cannot_be_is_refused(classifier, tmp_path):
     with pytest.raises(ValueError, match="epsilon is empty"):
-        jobs.attack(squeezenet, method="pgd", epsilon=[])
+        jobs.attack(classifier, method="pgd", epsilon=[])
     with pytest.raises(ValueError, match="ifgsm takes one epsilon; pgd with restarts=0"):
-        jobs.attack(squeezenet, method="ifgsm", epsilon=[0.1, 0.2])
+        jobs.attack(classifier, method="ifgsm", epsilon=[0.1, 0.2])
     with pytest.raises(ValueError, match="cw takes no epsilon"):
-        jobs.attack(squeezenet, method="cw", epsilon=[0.1, 0.2])
-    jobs.run(jobs.classify(squeezenet, size=48), Unlabeled(1), out=tmp_path)
+        jobs.attack(classifier, method="cw", epsilon=[0.1, 0.2])
+    jobs.run(jobs.classify(classifier, size=48), Unlabeled(1), out=tmp_path)
     with pytest.raises(jobs.RunError, match="a run of another task"):
         jobs.read_robustness(tmp_path)
     with pytest.raises(jobs.RunError, match="has no run"):

@@ -11,7 +11,7 @@ import skimage.data
 import jaxviz
 from jaxviz import networks
 from jaxviz.checkpoints import store
-from jaxviz.networks.network import parameter_shapes
+from jaxviz.networks.network import compiled_features, parameter_shapes
 from jaxviz.networks.preprocessing import CAFFE, TORCHVISION, Preprocessing
 
 VGG_DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
@@ -22,8 +22,19 @@ ESPRESSO = 967
 def blank(name, **options):
     """A known network with weights of zero, made without reading or drawing any."""
     architecture = networks.NETWORKS[name].architecture.clone(**options)
-    params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), parameter_shapes(architecture))
+    params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), parameter_shapes(architecture))
     return networks.Network(params, architecture, CAFFE, name)
+
+
+def shapes_of(network, shape, layers=None):
+    """Returns the shapes of taps by name, in the order in which they are computed; computes none."""
+    found = {}
+
+    def run(network, image):
+        found.update({name: tap.shape for name, tap in network.features(image, layers).items()})
+
+    jax.eval_shape(run, network, jax.ShapeDtypeStruct(shape, np.float32))
+    return found
 
 
 def vgg_layers(depths):
@@ -49,8 +60,7 @@ def test_a_network_of_one_class_has_the_weights_of_that_class(name):
     one = networks.of_one_class(network, jnp.asarray(7))
     for kind, leaf in whole.items():
         np.testing.assert_array_equal(one.params[layer][kind], leaf[..., 7:8])
-    image = jax.ShapeDtypeStruct((224, 224, 3), np.float32)
-    assert jax.eval_shape(lambda x: one.features(x, ["logits"]), image)["logits"].shape == (1,)
+    assert shapes_of(one, (224, 224, 3), ["logits"]) == {"logits": (1,)}
     assert one.classes == 1
     with pytest.raises(ValueError, match="has no classifier"):
         networks.of_one_class(blank("vgg16"), jnp.asarray(0))
@@ -97,9 +107,8 @@ def test_layers_and_shapes_of_squeezenet(squeezenet):
 
 @pytest.mark.parametrize("size", [(32, 32), (35, 50), (40, 33)])
 def test_taps_have_the_shapes_of_their_picture(vgg16, size):
-    taps = vgg16.features(jnp.zeros((*size, 3)), ["relu1_1", "pool1", "pool3"])
     h, w = size
-    assert {name: tap.shape for name, tap in taps.items()} == {
+    assert shapes_of(vgg16, (*size, 3), ["relu1_1", "pool1", "pool3"]) == {
         "relu1_1": (h, w, 64),
         "pool1": (h // 2, w // 2, 64),
         "pool3": (h // 8, w // 8, 256),
@@ -107,11 +116,11 @@ def test_taps_have_the_shapes_of_their_picture(vgg16, size):
 
 
 def test_without_layers_all_that_exist_are_returned(vgg16, squeezenet):
-    assert tuple(vgg16.features(jnp.zeros((32, 32, 3)))) == vgg16.layers
-    small = tuple(vgg16.features(jnp.zeros((4, 4, 3))))
+    assert tuple(shapes_of(vgg16, (32, 32, 3))) == vgg16.layers
+    small = tuple(shapes_of(vgg16, (4, 4, 3)))
     assert small == vgg16.layers[: len(small)]
     assert small[-1] == "relu3_3"
-    assert tuple(squeezenet.features(jnp.zeros((64, 64, 3)))) == squeezenet.layers
+    assert tuple(shapes_of(squeezenet, (64, 64, 3))) == squeezenet.layers
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest(vgg16):
@@ -128,7 +137,7 @@ def test_a_picture_too_small_is_refused_with_its_size(request, name, layer, size
 
 
 def test_a_single_pixel_has_the_layers_before_the_first_pool(vgg16):
-    assert vgg16.features(jnp.zeros((1, 1, 3)), ["relu1_2"])["relu1_2"].shape == (1, 1, 64)
+    assert shapes_of(vgg16, (1, 1, 3), ["relu1_2"]) == {"relu1_2": (1, 1, 64)}
 
 
 def test_a_fully_connected_classifier_names_the_size_it_needs():
@@ -183,35 +192,40 @@ def test_unused_taps_cost_nothing(vgg16):
 def test_features_of_a_batch_equal_those_of_each(vgg16, picture):
     images = jnp.stack([picture(name, 48) for name in ("chelsea", "coffee", "astronaut")])
 
-    def features(image):
-        return vgg16.features(image, ["relu2_2", "pool4"])
+    @jax.jit
+    def features(network, images):
+        return jax.vmap(lambda image: network.features(image, ["relu2_2", "pool3"]))(images)
 
-    together = jax.jit(jax.vmap(features))(images)
+    together = features(vgg16, images)
     for i, image in enumerate(images):
-        for layer, tap in features(image).items():
+        for layer, tap in compiled_features(vgg16, image, ("relu2_2", "pool3")).items():
             scale = float(jnp.abs(tap).max())
             np.testing.assert_allclose(together[layer][i], tap, rtol=1e-5, atol=1e-5 * scale)
 
 
 def test_average_pooling_is_the_mean_of_four(vgg16, picture):
     network = jaxviz.load("vgg16", pooling="average")
-    taps = network.features(picture("chelsea", 32), ["relu1_2", "pool1"])
+    taps = compiled_features(network, picture("chelsea", 32), ("relu1_2", "pool1"))
     mean = np.asarray(taps["relu1_2"]).reshape(16, 2, 16, 2, 64).mean((1, 3))
     np.testing.assert_allclose(taps["pool1"], mean, rtol=1e-4, atol=1e-3)
-    strongest = vgg16.features(picture("chelsea", 32), ["pool1"])["pool1"]
+    strongest = compiled_features(vgg16, picture("chelsea", 32), ("pool1",))["pool1"]
     assert (np.asarray(strongest) >= mean - 1e-3).all()
 
 
 def test_bfloat16_is_near_and_typed_so(vgg16, picture):
     image = picture("chelsea", 96)
-    exact = vgg16.features(image, ["relu4_2"])["relu4_2"]
-    rounded = jaxviz.load("vgg16", precision="bfloat16").features(image, ["relu4_2"])["relu4_2"]
+    exact, rounded = (
+        compiled_features(network, image, ("relu4_2",))["relu4_2"]
+        for network in (vgg16, jaxviz.load("vgg16", precision="bfloat16"))
+    )
     assert rounded.dtype == jnp.bfloat16
     error = jnp.linalg.norm(rounded.astype(jnp.float32) - exact) / jnp.linalg.norm(exact)
     assert 1e-4 < float(error) < 2e-2
 
 
-@pytest.mark.parametrize("name", networks.NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in HEADS)) for name in networks.NETWORKS]
+)
 def test_class_scores_are_made_in_float32(name):
     """Of 16 bits they would tie: the neighbors of 30 are an eighth away."""
     architecture = networks.NETWORKS[name].architecture.clone(precision="bfloat16")
@@ -226,7 +240,7 @@ def test_class_scores_are_made_in_float32(name):
 def test_derivative_rule_of_the_relus_is_exchangeable(squeezenet):
     doubled = dataclasses.replace(squeezenet, relu=lambda x: 2 * jax.nn.relu(x))
     image = jnp.full((32, 32, 3), 0.5)
-    once, twice = (n.features(image, ["relu1"])["relu1"] for n in (squeezenet, doubled))
+    once, twice = (compiled_features(n, image, ("relu1",))["relu1"] for n in (squeezenet, doubled))
     np.testing.assert_allclose(twice, 2 * once, rtol=1e-6)
     assert doubled.layers == squeezenet.layers
 
@@ -254,14 +268,14 @@ def test_activations_hold_to_the_manifest(name):
     top, left = (picture.shape[0] - 224) // 2, (picture.shape[1] - 224) // 2
     image = (picture[top : top + 224, left : left + 224] / 255).astype(np.float32)
     norms = store.manifest()[name]["checksum"]["norms"]
-    taps = jaxviz.load(name).features(image, list(norms))
+    taps = compiled_features(jaxviz.load(name), image, tuple(norms))
     found = {layer: float(np.linalg.norm(np.asarray(tap, np.float64))) for layer, tap in taps.items()}
     assert found == pytest.approx(norms, rel=1e-3)
 
 
 @pytest.mark.parametrize(("name", "classes"), [("chelsea", CATS), ("coffee", {ESPRESSO})])
 def test_known_pictures_are_recognized(squeezenet, picture, name, classes):
-    logits = squeezenet.features(picture(name, 224), ["logits"])["logits"]
+    logits = compiled_features(squeezenet, picture(name, 224), ("logits",))["logits"]
     assert int(logits.argmax()) in classes
 
 

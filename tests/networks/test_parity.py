@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 import jaxviz
 from jaxviz.checkpoints import conversion, naming
 from jaxviz.checkpoints.formats import Tensor, open_file
-from jaxviz.networks import NETWORKS, parameter_shapes, pooling
+from jaxviz.networks import NETWORKS, compiled_features, parameter_shapes, pooling
 from jaxviz.networks.layers import POOLINGS, PRECISIONS
 
 pytestmark = pytest.mark.optimized
@@ -22,8 +22,6 @@ pytestmark = pytest.mark.optimized
 GOLDEN = dict(np.load(Path(__file__).parents[1] / "golden" / "networks.npz"))
 LOGIT = 3
 QUICK = ("squeezenet1_0", "squeezenet1_1", "resnet18", "resnet50", "googlenet", "densenet121")
-SMALL = ("squeezenet1_1", "resnet18")
-"""Those of QUICK that float32 sees too."""
 SLOW = ("alexnet", "resnet34", "resnet101", *(f"vgg{d}{s}" for d in (11, 13, 16, 19) for s in ("", "_bn")))
 KINDS = {
     "kernel": "weight",
@@ -143,17 +141,24 @@ def model_dtype(model):
     return jax.tree.leaves(model.params)[0].dtype
 
 
-def cases(slow=SLOW):
-    """The networks, of which those in `slow` are; float64, which is the strictest, sees all the quick ones."""
-    return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in (*QUICK, *SLOW)]
+def cases(*quick):
+    """The networks, of which the others take long to compile."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name not in quick)) for name in (*QUICK, *SLOW)]
 
 
-@pytest.mark.parametrize("network", cases([name for name in (*QUICK, *SLOW) if name not in SMALL]))
+@pytest.mark.parametrize("network", cases("resnet50", "googlenet", "densenet121"))
+def test_class_scores(network, folder):
+    """Of the whole network and forward alone, which takes a fifth of the time."""
+    model, picture = loaded(network, folder), jnp.asarray(drawing.picture(network, 0))
+    check(compiled_features(model, picture, ("logits",))["logits"], network, "logits", 1e-5)
+
+
+@pytest.mark.parametrize("network", cases("resnet18"))
 def test_float32(network, folder):
     check_network(network, loaded(network, folder), 1e-5, check_float32_gradients)
 
 
-@pytest.mark.parametrize("network", cases((*SLOW, "densenet121", "resnet18", "squeezenet1_0")))
+@pytest.mark.parametrize("network", cases("squeezenet1_1"))
 def test_float64(network, folder, monkeypatch):
     monkeypatch.setitem(PRECISIONS, "float64", (jnp.float64, jax.lax.Precision.HIGHEST))
     with jax.enable_x64(True):

@@ -11,6 +11,6 @@ def pictures(picture):
 
 
 @pytest.fixture(scope="module")
-def labels(squeezenet, pictures):
-    logits = jax.vmap(lambda image: squeezenet.features(image, ["logits"])["logits"])(pictures)
+def labels(classifier, pictures):
+    logits = jax.jit(jax.vmap(lambda image: classifier.features(image, ["logits"])["logits"]))(pictures)
     return np.asarray(logits.argmax(1), np.int32)

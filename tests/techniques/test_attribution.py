@@ -10,7 +10,7 @@ import pytest
 
 import jaxviz
 from jaxviz import gradient_rules, objectives, saliency
-from jaxviz.networks import Network
+from jaxviz.networks import Network, compiled_features
 from jaxviz.networks.layers import PRECISIONS
 from jaxviz.techniques import FAMILIES
 from jaxviz.techniques.baselines import baseline, blurred
@@ -36,7 +36,15 @@ MAPS = (
 )
 LABEL = 285
 DEAR = ("integrated-gradients", "occlusion")
-CASES = [pytest.param(name, 5 if name in DEAR else 1, id=name) for name in MAPS]
+ALIKE = ("grad-times-input", "deconvnet")
+"""Which are `gradient` and `guided`, times something."""
+
+
+def case(name, slow):
+    return pytest.param(name, 5 if name in DEAR else 1, id=name, marks=[pytest.mark.slow] * (name in slow))
+
+
+CASES = [case(name, (*ALIKE, "guided")) for name in MAPS]  # float64, which is stricter, sees guided
 CASES += [pytest.param(name, 1, marks=pytest.mark.slow, id=f"{name}-all") for name in DEAR]
 """Each with how many pictures are passed over, plus one."""
 MEDIANS = {"integrated-gradients": 3e-3}
@@ -86,12 +94,8 @@ def test_twenty_pictures_as_captum(name, every, squeezenet):
     assert correlation.min() >= 0.999
 
 
-ALIKE = ("grad-times-input", "deconvnet")
-"""Their float64 is that of `gradient` and of `guided`, times something."""
-STRICT = [
-    pytest.param(*case.values, id=case.id, marks=[pytest.mark.slow] * (case.values[0] in (*DEAR, *ALIKE)))
-    for case in CASES
-]
+STRICT = [case(name, set(MAPS) - {"guided"}) for name in MAPS]
+"""Through the same layers and their derivatives as all others."""
 
 
 @pytest.mark.optimized
@@ -124,11 +128,12 @@ def test_guided_derivatives_are_those_of_the_rule(squeezenet, image):
     np.testing.assert_allclose(found, jnp.abs(slope(ruled, image)).max(-1), atol=1e-5)
 
 
-def test_a_neuron_sees_its_receptive_field_alone(squeezenet, image):
-    strongest = int(jnp.argmax(squeezenet.features(image, ["fire3"])["fire3"][3, 4]))
-    unit = neuron(squeezenet, (64, 64), "fire3", strongest, (3, 4))
-    field = jaxviz.features.receptive_field(squeezenet, "fire3")
-    found = np.abs(saliency.guided(squeezenet, image, unit)).sum(-1)
+def test_a_neuron_sees_its_receptive_field_alone(classifier, image):
+    taps = compiled_features(classifier, image, ("conv2",))
+    strongest = int(jnp.argmax(taps["conv2"][3, 4]))
+    unit = neuron(classifier, (64, 64), "conv2", strongest, (3, 4))
+    field = jaxviz.features.receptive_field(classifier, "conv2")
+    found = np.abs(saliency.guided(classifier, image, unit)).sum(-1)
     center = [field.center[k] + (3, 4)[k] * field.stride[k] for k in (0, 1)]
     rows, columns = np.nonzero(found)
     assert rows.size
@@ -137,12 +142,12 @@ def test_a_neuron_sees_its_receptive_field_alone(squeezenet, image):
         assert places.max() + 0.5 <= middle + size / 2
 
 
-def test_smoothgrad_and_its_kin_are_moments_over_the_noise(squeezenet, image):
+def test_smoothgrad_and_its_kin_are_moments_over_the_noise(classifier, image):
     key, sigma, samples = jax.random.key(3), 0.2, 6
     spread = sigma * (image.max() - image.min())
     slopes = np.stack(
         [
-            slope(squeezenet, image + spread * jax.random.normal(jax.random.fold_in(key, k), image.shape))
+            slope(classifier, image + spread * jax.random.normal(jax.random.fold_in(key, k), image.shape))
             for k in range(samples)
         ]
     )
@@ -153,19 +158,19 @@ def test_smoothgrad_and_its_kin_are_moments_over_the_noise(squeezenet, image):
         (saliency.smoothgrad_squared, (slopes**2).mean(0), 1e-5 * large**2),
         (saliency.vargrad, slopes.var(0), 1e-5 * large**2),
     ):
-        found = np.asarray(method(squeezenet, image, LABEL, **given))
+        found = np.asarray(method(classifier, image, LABEL, **given))
         assert np.quantile(np.abs(found - expected), 0.99) <= tolerance
-    assert float(np.abs(saliency.vargrad(squeezenet, image, LABEL, samples=1)).max()) <= 1e-6 * large**2
+    assert float(np.abs(saliency.vargrad(classifier, image, LABEL, samples=1)).max()) <= 1e-6 * large**2
 
 
-def test_without_noise_smoothgrad_is_the_gradient(squeezenet, image):
-    found = saliency.smoothgrad(squeezenet, image, LABEL, sigma=0, samples=3)
-    np.testing.assert_allclose(found, slope(squeezenet, image), atol=1e-5 * float(jnp.abs(found).max()))
+def test_without_noise_smoothgrad_is_the_gradient(classifier, image):
+    found = saliency.smoothgrad(classifier, image, LABEL, sigma=0, samples=3)
+    np.testing.assert_allclose(found, slope(classifier, image), atol=1e-5 * float(jnp.abs(found).max()))
 
 
-def test_seeds_are_keys_and_choose_the_noise(squeezenet, image):
+def test_seeds_are_keys_and_choose_the_noise(classifier, image):
     def one(key):
-        return np.asarray(saliency.smoothgrad(squeezenet, image, LABEL, samples=2, key=key))
+        return np.asarray(saliency.smoothgrad(classifier, image, LABEL, samples=2, key=key))
 
     np.testing.assert_array_equal(one(7), one(jax.random.key(7)))
     assert np.abs(one(7) - one(8)).max() > 0
@@ -185,14 +190,13 @@ def test_rules_of_integration_are_exact_for_what_they_promise(rule, steps):
     assert places.max() <= 1
 
 
-def test_integrated_gradients_are_complete(squeezenet):
+def test_integrated_gradients_are_complete(classifier, picture):
     """Sums are within 4 % of the difference of scores at 50 places and 1 % at 200, and what is told is so."""
-    cases = list(zip(attribution.pictures(noise=False).values(), GOLDEN["labels/32"], strict=True))
-    for picture, label in cases[::10]:
+    for name in ("chelsea", "coffee"):
+        image = picture(name, 64)
+        label = int(compiled_features(classifier, image, ("logits",))["logits"].argmax())
         for steps, bound in ((50, 0.04), (200, 0.01)):
-            found, told = saliency.integrated_gradients_with_gap(
-                squeezenet, np.float32(picture), int(label), steps=steps
-            )
+            found, told = saliency.integrated_gradients_with_gap(classifier, image, label, steps=steps)
             difference = float(told["score"] - told["baseline_score"])
             assert abs(float(found.sum()) - difference) <= bound * abs(difference)
             assert float(told["gap"]) == pytest.approx(float(found.sum()) - difference, abs=1e-4)
@@ -226,29 +230,28 @@ def test_windows_cover_every_pixel_and_are_clipped_at_the_border():
         np.testing.assert_array_equal(inside.sum(1), np.minimum(window, size - starts))
 
 
-def test_occlusion_finds_what_the_score_depends_on():
+def test_occlusion_finds_what_the_score_depends_on(classifier):
     """A network that looks at one corner alone: only windows over it lower its score."""
-    network = jaxviz.load("squeezenet1_1")
     flat = jnp.full((64, 64, 3), 0.5).at[:16, :16].set(1.0)
     unit = objectives.unit("conv1", 0, (3, 3))  # sees pixels 6 to 8
-    found = np.asarray(saliency.occlusion(network, flat, unit, window=8, stride=8))
+    found = np.asarray(saliency.occlusion(classifier, flat, unit, window=8, stride=8))
     assert np.abs(found[:16, :16]).max() > 0
     assert np.abs(found[16:]).max() == 0
-    _, told = saliency.occlusion_with_probabilities(network, flat, LABEL, window=32, stride=32)
+    _, told = saliency.occlusion_with_probabilities(classifier, flat, LABEL, window=32, stride=32)
     hidden = flat.at[:32, :32].set(0.5)
-    expected = jax.nn.softmax(network.features(hidden, ["logits"])["logits"])[LABEL]
+    expected = jax.nn.softmax(compiled_features(classifier, hidden, ("logits",))["logits"])[LABEL]
     assert float(told["probabilities"][0, 0]) == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_rise_is_the_mean_of_masks_by_their_scores(squeezenet, image):
+def test_rise_is_the_mean_of_masks_by_their_scores(classifier, image):
     key, samples = jax.random.key(2), 5
     masks = [mask(jax.random.fold_in(key, k), (64, 64), 7, 0.4) for k in range(samples)]
 
     def probability(x):
-        return jax.nn.softmax(squeezenet.features(x, ["logits"])["logits"])[LABEL]
+        return jax.nn.softmax(classifier.features(x, ["logits"])["logits"])[LABEL]
 
     expected = sum(probability(image * m[..., None]) * m for m in masks) / samples / 0.4
-    found = saliency.rise(squeezenet, image, LABEL, key=key, samples=samples, kept=0.4)
+    found = saliency.rise(classifier, image, LABEL, key=key, samples=samples, kept=0.4)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-8)
     many = jax.vmap(lambda k: mask(jax.random.key(k), (64, 64), 7, 0.4))(jnp.arange(2000))
     assert 0 <= float(many.min()) <= float(many.max()) <= 1 + 1e-6
@@ -265,25 +268,25 @@ def test_expected_gradients_of_one_reference_are_complete_in_the_mean(squeezenet
         saliency.expected_gradients(squeezenet, image, LABEL, references=image)
 
 
-def test_several_classes_take_one_forward_pass(squeezenet, image):
+def test_several_classes_take_one_forward_pass(classifier, image):
     def maps(targets):
-        return jax.vmap(lambda target: saliency.gradient(squeezenet, image, target))(targets)
+        return jax.vmap(lambda target: saliency.gradient(classifier, image, target))(targets)
 
     def convolutions(count):
         return jax.jit(maps).lower(jnp.arange(count)).as_text().count("stablehlo.convolution")
 
     targets = jnp.array([285, 3, 7])
     for found, target in zip(maps(targets), targets, strict=True):
-        expected = saliency.gradient(squeezenet, image, int(target))
+        expected = saliency.gradient(classifier, image, int(target))
         np.testing.assert_allclose(found, expected, atol=1e-5 * float(expected.max()))
     assert convolutions(1) == convolutions(5)
     flops = [jax.jit(maps).lower(jnp.arange(k)).compile().cost_analysis()["flops"] for k in (1, 5)]
     assert flops[1] < 3.7 * flops[0]  # (1 + 5) / (1 + 1) = 3, were a pass back as dear as one forward
 
 
-def test_contributions_of_the_last_layer_add_up_to_the_score(squeezenet, image):
-    parts = contributions(squeezenet, image, objectives.logit(LABEL), "relu10", by_place)
-    np.testing.assert_allclose(parts.sum(), score(squeezenet, image), rtol=1e-5)
+def test_contributions_of_the_last_layer_add_up_to_the_score(classifier, image):
+    parts = contributions(classifier, image, objectives.logit(LABEL), "conv3", by_place)
+    np.testing.assert_allclose(parts.sum(), score(classifier, image), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

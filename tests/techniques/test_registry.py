@@ -42,6 +42,16 @@ ALIKE = {"pgd", "mifgsm", "nifgsm", "apgd", "minimum", "diverse", "robust", "reg
 """Which go through the same loop as a method that is no more dear."""
 
 
+AS_CAPTUM = {"gradient", "grad-times-input", "guided", "deconvnet", "grad-cam"}
+"""Which test_attribution.py compares with PyTorch, by the same network."""
+AS_RIVALS = {"cw", "deepfool", "fooling"}
+"""Which test_rivals.py compares with PyTorch, or which are a loop as `ifgsm` is; in float64 they take long."""
+
+
+def compared_elsewhere(family, name):
+    return dear(family, name) or name in AS_CAPTUM | AS_RIVALS
+
+
 def dear(family, name):
     return name in ALIKE or (family.name == "saliency" and bool(DEAR & set(family.methods[name].options)))
 
@@ -53,6 +63,13 @@ GIVEN = {
 }
 """Of golden/generate_methods.py, where they are not the method's own."""
 SMALL = {"steps": 2, "samples": 3}
+SMALL_OF = {
+    "visualization": {"size": 24},
+    "dream": {"octaves": 1, "layers": {"relu1_2": 1.0}},
+    "inversion": {"layer": "relu1_2"},
+    "style": {"content_weights": {"relu1_2": 1.0}, "style_weights": {"relu1_1": 1.0}},
+}
+"""Of the families that look at a deep network, its first layers."""
 NEEDED = {"patch": {"target": 859}}
 """Options without which a method does not run, and that are not the same for all who run it."""
 FIXED = {"colors", "start_center", "start_deviation", "histogram"} | {
@@ -82,14 +99,19 @@ def inputs(family, name, picture):
     return (picture, [picture[::-1]]) if family.name == "style" else (picture,)
 
 
+@pytest.fixture(scope="module")
+def networks(classifier):
+    """The function that returns what a family is tried on: of classifiers a small one."""
+    return lambda family: (
+        classifier if family.name in ("saliency", "attacks") else jaxviz.load(family.network)
+    )
+
+
 def options(family, name):
     """Options without which a method does not run, and those that make it short."""
     method = family.methods[name]
     needed = {option: said.usual for option, said in method.options.items() if said.usual is not None}
-    small = SMALL | {
-        "visualization": {"size": 24},
-        "dream": {"octaves": 1, "layers": {"relu1_2": 1.0}},
-    }.get(family.name, {})
+    small = SMALL | SMALL_OF.get(family.name, {})
     return needed | NEEDED.get(name, {}) | {k: v for k, v in small.items() if k in method.signature}
 
 
@@ -149,8 +171,8 @@ MANY = [
 
 
 @pytest.mark.parametrize(("family", "name"), MANY)
-def test_many_at_once_are_as_one_by_one(family, name, pictures):
-    method, network = family.methods[name], jaxviz.load(family.network)
+def test_many_at_once_are_as_one_by_one(family, name, pictures, networks):
+    method, network = family.methods[name], networks(family)
     given = options(family, name)
     alone = [method.function(network, *inputs(family, name, picture), **given) for picture in pictures]
     if method.problem is None:
@@ -168,14 +190,12 @@ def test_many_at_once_are_as_one_by_one(family, name, pictures):
 @pytest.mark.parametrize(
     ("family", "name"), [case for case in MANY if case.values[0].name in ("saliency", "attacks")]
 )
-def test_results_have_the_declared_form(family, name, pictures):
-    method = family.methods[name]
-    found = np.asarray(
-        method.function(jaxviz.load(family.network), pictures[0], 285, **options(family, name))
-    )
+def test_results_have_the_declared_form(family, name, pictures, networks):
+    method, network = family.methods[name], networks(family)
+    found = np.asarray(method.function(network, pictures[0], 285, **options(family, name)))
     assert found.shape in ((64, 64), (64, 64, 3)) if method.result == "map" else found.shape == (64, 64, 3)
     if method.detailed is not None:
-        again, told = method.told(jaxviz.load(family.network), pictures[0], 285, **options(family, name))
+        again, told = method.told(network, pictures[0], 285, **options(family, name))
         # What is not told need not be computed, and other sums round otherwise.
         np.testing.assert_allclose(again, found, atol=1e-5 * float(np.abs(found).max()))
         assert told
@@ -188,9 +208,9 @@ def test_results_have_the_declared_form(family, name, pictures):
 @pytest.mark.parametrize(
     ("family", "name"),
     [
-        case
-        for case in MANY
-        if case.values[0].name in ("saliency", "attacks")
+        pytest.param(*case.values, id=case.id, marks=[pytest.mark.slow] * compared_elsewhere(*case.values))
+        for case in CLASSIFIED
+        if not case.values[0].methods[case.values[1]].of_many
         and (case.values[0].name, case.values[1]) not in DRAWN
     ],
 )
@@ -242,9 +262,9 @@ def test_presets_fix_everything_together(name):
         family.preset("papre")
 
 
-def test_steps_of_the_iterated_attack_follow_the_formula(squeezenet, pictures):
+def test_steps_of_the_iterated_attack_follow_the_formula(classifier, pictures):
     image, label, epsilon, alpha = pictures[0], 285, 3 / 255, 1 / 255
-    scores = jax.jit(lambda x: squeezenet.features(x, ["logits"])["logits"])
+    scores = jax.jit(lambda x: classifier.features(x, ["logits"])["logits"])
 
     def loss(x):
         return -jax.nn.log_softmax(scores(x))[label]
@@ -255,10 +275,10 @@ def test_steps_of_the_iterated_attack_follow_the_formula(squeezenet, pictures):
         x = jnp.clip(jnp.clip(x, image - epsilon, image + epsilon), 0, 1)
         points.append(x)
     best = max(points, key=loss)
-    found = jaxviz.attacks.ifgsm(squeezenet, image, label, epsilon=epsilon, step_size=alpha, steps=4)
+    found = jaxviz.attacks.ifgsm(classifier, image, label, epsilon=epsilon, step_size=alpha, steps=4)
     assert float((jnp.abs(found - best) < 1e-6).mean()) > 0.999
     assert float(jnp.abs(found - image).max()) <= epsilon + 1e-6
-    assert float(loss(found)) >= float(loss(jaxviz.attacks.fgsm(squeezenet, image, label, epsilon=alpha)))
+    assert float(loss(found)) >= float(loss(jaxviz.attacks.fgsm(classifier, image, label, epsilon=alpha)))
 
 
 def test_functions_of_a_family_are_not_hidden_by_their_files():

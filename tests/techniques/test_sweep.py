@@ -20,9 +20,9 @@ EPSILONS = (0.5 / 255, 2 / 255, 8 / 255)
 
 
 @pytest.fixture(scope="module")
-def whole(squeezenet, pictures, labels):
+def whole(classifier, pictures, labels):
     return jaxviz.attacks.sweep(
-        squeezenet,
+        classifier,
         pictures,
         labels,
         epsilons={"linf": EPSILONS, "l2": (0.05, 0.2, 0.8)},
@@ -35,7 +35,7 @@ def whole(squeezenet, pictures, labels):
 
 
 class TestSweep:
-    def test_each_entry_is_an_attack_of_its_own(self, whole, squeezenet, pictures, labels):
+    def test_each_entry_is_an_attack_of_its_own(self, whole, classifier, pictures, labels):
         assert whole.success.shape == (2, 2, 3, 2, 3)
         assert whole.clean.all()
         keys = jax.random.split(jax.random.key(1), (2, 3))
@@ -43,7 +43,7 @@ class TestSweep:
             if (e + r + k) % 3:
                 continue
             alone = jaxviz.attacks.pgd(
-                squeezenet,
+                classifier,
                 pictures[k],
                 labels[k],
                 epsilon=float(whole.epsilons[n, e]),
@@ -55,7 +55,7 @@ class TestSweep:
             distance = float(NORMS[whole.norms[n]].measure(alone - pictures[k]))
             assert whole.distances[n, 1, e, r, k] == pytest.approx(distance, rel=0.02)
             # Signs that rounding decides make attacks part.
-            expected = margin_of(squeezenet, alone, int(labels[k]))
+            expected = margin_of(classifier, alone, int(labels[k]))
             assert whole.margins[n, 1, e, r, k] == pytest.approx(expected, rel=0.2, abs=0.3)
 
     def test_distances_stay_within_the_radii(self, whole):
@@ -68,10 +68,10 @@ class TestSweep:
         robust = whole.robust()
         np.testing.assert_array_equal(robust, ~whole.success.any(3))
 
-    def test_early_exit_finds_at_least_as_much_and_only_adds(self, whole, squeezenet, pictures, labels):
+    def test_early_exit_finds_at_least_as_much_and_only_adds(self, whole, classifier, pictures, labels):
         calls = []
         found = jaxviz.attacks.sweep(
-            squeezenet,
+            classifier,
             pictures,
             labels,
             epsilons=EPSILONS,
@@ -92,9 +92,9 @@ class TestSweep:
             if found.success[0, :, e, r, k].all():
                 assert (found.distances[0, 1, e:, :, k][1:] == found.distances[0, 1, e, r, k]).all()
 
-    def test_a_picture_that_is_wrong_already_is_marked_and_not_attacked(self, squeezenet, pictures, labels):
+    def test_a_picture_that_is_wrong_already_is_marked_and_not_attacked(self, classifier, pictures, labels):
         wrong = np.array([labels[0], (labels[1] + 1) % 1000, labels[2]])
-        found = jaxviz.attacks.sweep(squeezenet, pictures, wrong, epsilons=[1 / 255], steps=[1])
+        found = jaxviz.attacks.sweep(classifier, pictures, wrong, epsilons=[1 / 255], steps=[1])
         assert found.clean.tolist() == [True, False, True]
         assert found.success[..., 1].all()
         assert (found.distances[..., 1] == 0).all()
@@ -138,15 +138,15 @@ class TestSweep:
             ({"steps": [0]}, "steps is 0"),
         ],
     )
-    def test_bad_input_is_refused(self, change, message, squeezenet, pictures, labels):
+    def test_bad_input_is_refused(self, change, message, classifier, pictures, labels):
         given = {"labels": labels, "epsilons": [0.1]} | change
         with pytest.raises(ValueError, match=message):
-            jaxviz.attacks.sweep(squeezenet, pictures, given.pop("labels"), **given)
+            jaxviz.attacks.sweep(classifier, pictures, given.pop("labels"), **given)
 
-    def test_one_program_serves_every_radius_and_number_of_steps(self, whole, squeezenet, pictures, labels):
+    def test_one_program_serves_every_radius_and_number_of_steps(self, whole, classifier, pictures, labels):
         with compilations() as seen:
             jaxviz.attacks.sweep(
-                squeezenet,
+                classifier,
                 pictures,
                 labels,
                 epsilons=(1 / 255, 3 / 255),

@@ -13,6 +13,7 @@ from PIL import Image as PillowImage
 
 from jaxviz import jobs, stylization, training
 from jaxviz.jobs import RunError
+from jaxviz.networks import compiled_features
 
 SIZE = 32
 
@@ -89,10 +90,12 @@ def test_losses_are_those_of_the_formula(fast, network):
         state["variables"], content, jnp.ones((2, 1)), train=True, mutable=["statistics"]
     )
     painting = np.random.default_rng(1).random((48, 48, 3), np.float32)
-    layers = ["relu1_1", "relu2_1"]
-    gram = objectives.match_gram(network.features(painting, layers), weights=dict.fromkeys(layers, 1.0))
-    style = np.mean([gram(network.features(one, layers)) for one in drawn])
-    apart = [network.features(x, ["relu2_1"])["relu2_1"] for x in (*drawn, *content)]
+    layers = ("relu1_1", "relu2_1")
+    gram = objectives.match_gram(
+        compiled_features(network, painting, layers), weights=dict.fromkeys(layers, 1.0)
+    )
+    style = np.mean([gram(compiled_features(network, one, layers)) for one in drawn])
+    apart = [compiled_features(network, x, ("relu2_1",))["relu2_1"] for x in (*drawn, *content)]
     like = np.mean([np.mean((apart[k] - apart[k + 2]) ** 2) for k in range(2)])
     smooth = np.mean([priors.total_variation()(one) for one in drawn])
     np.testing.assert_allclose(told["style"], 5 * style, rtol=1e-4)
@@ -110,13 +113,13 @@ def test_the_decoder_learns_from_statistics_of_the_painting(adain):
     ]
     encoder = adain.frozen["network"]
     x, a = (jnp.asarray(one[0], jnp.float32) / 255 for one in (content, style))
-    f, s = (encoder.features(one, ["relu4_1"])["relu4_1"] for one in (x, a))
+    f, s = (compiled_features(encoder, one, ("relu4_1",))["relu4_1"] for one in (x, a))
     mean, std = s.mean((0, 1)), jnp.sqrt(s.var((0, 1)) + 1e-5)
     t = (f - f.mean((0, 1))) / jnp.sqrt(f.var((0, 1)) + 1e-5) * std + mean
     drawn = adain.model(state).architecture.apply(
         {"params": state["variables"]["params"]}, t[None] / adain.scales["relu4_1"]
     )[0]
-    taps, wanted = (encoder.features(one, ["relu1_1", "relu4_1"]) for one in (drawn, a))
+    taps, wanted = (compiled_features(encoder, one, ("relu1_1", "relu4_1")) for one in (drawn, a))
     like = jnp.mean((taps["relu4_1"] - t) ** 2) / adain.scales["relu4_1"] ** 2
     paint = 0.0
     for layer in taps:
@@ -223,7 +226,7 @@ def test_a_bank_draws_every_style(network):
     paintings = {name: random.random((32, 32, 3), np.float32) for name in ("a", "b", "c")}
     changes = {"width": 2, "content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 1.0}}
     values = training.MULTI["default"].merged(changes)
-    recipe = training.perceptual(network, paintings, values)
+    recipe = trainings.shallow(training.perceptual(network, paintings, values))
     state = recipe.init(jax.random.key(0))
     batch = {"content": random.integers(0, 255, (4, SIZE, SIZE, 3), np.uint8)}
     after = jax.jit(recipe.step)(recipe.frozen, state, batch, jax.random.key(5))[0]
@@ -238,14 +241,15 @@ def test_a_bank_draws_every_style(network):
 
 def test_another_painting_or_other_weights_are_another_run(fast, network, pictures, whole):
     other = np.random.default_rng(9).random((48, 48, 3), np.float32)
-    recipe = training.perceptual(network, {"noise": other}, fast.values)
+    recipe = trainings.shallow(training.perceptual(network, {"noise": other}, fast.values))
     with pytest.raises(RunError, match="styles_sha256"):
         run(recipe, pictures, whole[1], resume=True)
     params = jax.tree.map(lambda leaf: leaf + 1, network.params)
     painting = np.random.default_rng(1).random((48, 48, 3), np.float32)
     moved = dataclasses.replace(network, params=params)
+    recipe = trainings.shallow(training.perceptual(moved, {"noise": painting}, fast.values))
     with pytest.raises(RunError, match="weights_sha256"):
-        run(training.perceptual(moved, {"noise": painting}, fast.values), pictures, whole[1], resume=True)
+        run(recipe, pictures, whole[1], resume=True)
 
 
 def test_weights_that_are_no_numbers_are_never_kept(fast, pictures, tmp_path, monkeypatch):

@@ -23,9 +23,9 @@ def recipe():
 
 
 def test_a_known_style_keeps_its_scales_and_a_new_one_has_the_mean(recipe):
-    start = stylization.initialize("transformer", jax.random.key(1), styles=("a", "b"), width=4)
+    start = stylizers.bank(("a", "b"), blocks=5)
     params = {
-        name: {k: v + jnp.arange(2.0)[:, None] if k == "scale" else v for k, v in leaf.items()}
+        name: {k: 0 * v + jnp.array([[1.0], [2.0]]) if k == "scale" else v for k, v in leaf.items()}
         for name, leaf in start.params.items()
     }
     start = stylization.Bank(params, {}, start.architecture, start.styles)
@@ -39,9 +39,9 @@ def test_a_known_style_keeps_its_scales_and_a_new_one_has_the_mean(recipe):
 
 
 def test_another_architecture_is_told(recipe):
-    start = stylization.initialize("transformer", jax.random.key(1), styles=("a",), width=4, blocks=1)
+    start = stylizers.bank(("a",))
     with pytest.raises(ValueError, match="has blocks 1, the training 5"):
         recipe(start)
-    start = stylization.initialize("transformer", jax.random.key(1), norm="batch", width=4)
+    start = stylizers.bank(("style",), norm="batch", blocks=5)
     with pytest.raises(ValueError, match="has norm batch, the training conditional-instance"):
         recipe(start)
