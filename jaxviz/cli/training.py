@@ -145,7 +145,7 @@ def _train(session: Session, name: str, content: str, style: str, out: Path) -> 
                 recipe,
                 photographs,
                 out,
-                styles=paintings if recipe.draws_styles else None,
+                styles=paintings if recipe.least_styles else None,
                 **{key: values[key] for key in ("steps", "batch", "size")},
                 **{key: given[key] for key in ("seed", "workers", "resume")},
                 **{key: given[key] for key in ("checkpoint_every", "sheet_every", "tell_every")},

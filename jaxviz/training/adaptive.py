@@ -20,6 +20,7 @@ from jaxviz._typing import Image, Key
 from jaxviz.jobs.manifest import weights_hash
 from jaxviz.networks import Network, bordered, compiled_features
 from jaxviz.stylization import Adaptive, adapted, adaptive, initialize, style_code, stylize
+from jaxviz.training.data import MARGIN
 from jaxviz.training.recipe import descended, floats
 
 LAYER = "relu4_1"
@@ -35,7 +36,8 @@ class AdaptiveRecipe:
     scales: Mapping[str, float]
     frozen: Any
     precision: str
-    draws_styles: bool = True
+    least_styles: int = 1
+    margin: float = MARGIN
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -61,10 +63,11 @@ class AdaptiveRecipe:
         def loss(params: Any) -> Any:
             told = jax.vmap(self._losses, (None, None, 0, 0))(frozen, params, content, style)
             means = jax.tree.map(jnp.mean, told)
-            return means["loss"], (means, {})
+            return means["loss"], means
 
-        variables, memory, told = descended(loss, state["variables"], self._optimizer(), state["memory"])
-        return {"variables": variables, "memory": memory}, told
+        params = state["variables"]["params"]
+        params, memory, told = descended(loss, params, self._optimizer(), state["memory"])
+        return {"variables": {"params": params, "statistics": {}}, "memory": memory}, told
 
     def _losses(self, frozen: Any, params: Any, content: Image, style: Image) -> dict[str, Array]:
         network, weights = frozen["network"], frozen["weights"]
