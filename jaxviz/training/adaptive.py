@@ -99,9 +99,13 @@ class AdaptiveRecipe:
 
     def samples(self, model: Adaptive, image: Image, style: Image | None) -> Mapping[str, Image]:
         """Returns a picture in the style of a painting, beside the painting."""
-        painting = jnp.asarray(style)
-        drawn = _stylized(model, image, model.codes([painting]))
-        return {"painting": painting, "drawn": drawn}
+        return beside(model, image, style)
+
+
+def beside(model: Adaptive, image: Image, style: Any) -> Mapping[str, Image]:
+    """Returns a painting, and a picture in its style."""
+    painting = jnp.asarray(style)
+    return {"painting": painting, "drawn": _stylized(model, image, model.codes([painting]))}
 
 
 @jax.jit

@@ -235,11 +235,11 @@ class _Run:
             for k, (name, crop) in enumerate(self.crops.items())
         }
         while True:
-            batch = {}
+            read_ahead: dict[str, np.ndarray] = {}
             for name, stream in streams.items():
                 read = next(stream)
-                batch |= {name: read["pictures"], f"{name}_numbers": read["numbers"]}
-            yield batch
+                read_ahead |= {name: read["pictures"], f"{name}_numbers": read["numbers"]}
+            yield read_ahead
 
     def _placed(self, batch: dict[str, np.ndarray]) -> Any:
         if self.mesh is None:

@@ -48,7 +48,7 @@ class Recipe(Protocol):
         Args:
           frozen: The recipe's own.
           state: As `init` makes it.
-          batch: "content", and "style" where there are paintings, [n, size, size, 3] of bytes; "content_numbers" and
+          batch: "content", and "style" where there are paintings, bytes [n, size, size, 3]; "content_numbers" and
             "style_numbers", which pictures of their source these are, [n].
           key: Of this step.
         """
