@@ -83,10 +83,11 @@ class StyleCoder:
 
         Example:
           >>> from jaxviz.stylization import StyleCoder, initialize
-          >>> coder = initialize("projector", jax.random.key(0), encoder=jaxviz.load("vgg16"), size=8)
-          >>> codes = coder.codes(jnp.full((32, 32, 3), 0.5))
-          >>> list(codes), codes["relu1_2"].shape
-          (['relu1_2', 'relu2_2', 'relu3_3', 'relu4_3'], (8,))
+          >>> attributes = {"layers": ("relu1_2", "relu2_2"), "size": 8}
+          >>> coder = initialize("projector", jax.random.key(0), encoder=jaxviz.load("vgg16"), **attributes)
+          >>> codes = jax.jit(StyleCoder.codes)(coder, jnp.full((32, 32, 3), 0.5))
+          >>> {layer: code.shape for layer, code in codes.items()}
+          {'relu1_2': (8,), 'relu2_2': (8,)}
         """
         taps = self.network.features(image, list(self.architecture.layers))
         pooled = pooled_features(taps, dict(self.scales))

@@ -114,7 +114,9 @@ class Contrastive:
 
         def judging(params: Any) -> Any:
             sides = zip(*(self.passes.scores(params, these) for these in (pictures, made.drawn)), strict=True)
-            loss = weights["discriminator"] * sum(hinge(real) + hinge(false, -1.0) for real, false in sides) / 4
+            loss = (
+                weights["discriminator"] * sum(hinge(real) + hinge(false, -1.0) for real, false in sides) / 4
+            )
             return loss, loss
 
         def telling(params: Any) -> Any:

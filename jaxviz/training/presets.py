@@ -148,7 +148,7 @@ CAST_VALUES: dict[str, Any] = {
     "queue": 1024,
     "temperature": 0.07,
     "own_negatives": False,
-    "contrasted": "both",
+    "contrasted": "paintings",
     "crop_least": 0.8,
     "discriminator_width": 32,
     "blurred": False,
@@ -170,6 +170,7 @@ CAST_VALUES: dict[str, Any] = {
 CAST_PAPER = CAST_VALUES | {
     "network": "vgg19",
     "slimness": 1,
+    "contrasted": "both",
     "code_layers": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
     "code_size": 2048,
     "queue": 4096,

@@ -1,8 +1,8 @@
 """Writes contrast.npz: what PyTorch computes of a step of contrastive training, of seeded weights and pictures.
 
-Nothing of jaxviz is imported. Normalizations, padding and cross-entropy are torch's own, and so is Adam. The encoder is
-the shipped VGG-16 with mirrored borders, or, as in the published code, a random one that is trained. Parts of
-pictures, which cannot be cut out at random alike, are whole pictures, mirrored. Computed in float64.
+Nothing of jaxviz is imported. Normalizations, padding, cross-entropy and Adam are torch's own. The encoder is the
+shipped VGG-16 with mirrored borders, or, as in the published code, a random one that is trained. Parts of pictures,
+which cannot be cut out at random alike, are whole pictures, mirrored. Computed in float64.
 
 Made with Python 3.11, torch 2.13.0 on a CPU, numpy 2.4.6. From the root:
 

@@ -135,7 +135,7 @@ def test_a_step_is_that_of_pytorch(kind, vgg16):
     batch = {"content": content, "style": style, "style_numbers": np.int32(given.NUMBERS)}
     after, told = jax.jit(recipe.step)(recipe.frozen, state, batch, jax.random.key(0))
     for name, value in told.items():
-        # Adam's first step moves weights that have no derivative by the sign of rounding, before codes are compared.
+        # Before codes are compared, Adam has moved weights that have no derivative by the sign of rounding.
         tolerance = 1e-4 if name == "contrast" else 1e-5
         assert float(value) == pytest.approx(float(GOLDEN[f"{kind}/{name}"]), rel=tolerance), name
     for layer in layers:
