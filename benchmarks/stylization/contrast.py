@@ -1,9 +1,9 @@
 """Is a style that is learned by contrast worth it? CAST beside AdaIN, a bank of styles, and optimization.
 
-Ten photographs are drawn in the styles of ten paintings, and judged by VGG-16: how far the content went (relu4_2), how
-near the style came (Gram matrices, means and deviations, relative to the painting's), and by the cosine of the
-projector's codes. Then squares are cut from paintings: how often is the nearest other square, by these codes, by Gram
-matrices, by means and deviations, one of the same painting?
+Ten photographs are drawn in the styles of ten paintings, and judged by VGG-16: how far the content went (relu4_2),
+how near the style came (Gram matrices, means and deviations, relative to the painting's), and by the cosine of the
+projector's codes. Then squares are cut from paintings: how often is the nearest other square, by these codes, by
+Gram matrices, by means and deviations, one of the same painting?
 
     python -m benchmarks.stylization.contrast --cast FILE --adain FILE --bank FILE --content photos/ \\
         --style paintings/ --out DIR

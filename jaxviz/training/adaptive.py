@@ -6,6 +6,7 @@ r"""A decoder for any style, trained to draw features that have the statistics o
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -117,11 +118,16 @@ def tap_scales(network: Network, layers: Sequence[str]) -> dict[str, float]:
     """Returns the root of the mean square of features at layers, over four drawn pictures: κ."""
     squares = []
     for seed in range(4):
-        picture = jnp.asarray(samples.painting(128, seed=seed))
+        picture = jnp.asarray(_painting(seed))
         taps = compiled_features(network, picture, tuple(layers))
         squares.append({layer: float(jnp.mean(tap**2)) for layer, tap in taps.items()})
     # To three digits: the same on every machine.
     return {layer: float(f"{np.sqrt(np.mean([s[layer] for s in squares])):.3g}") for layer in layers}
+
+
+@functools.cache
+def _painting(seed: int) -> np.ndarray:
+    return samples.painting(128, seed=seed)
 
 
 def arbitrary(network: Network, values: Mapping[str, Any], *, precision: str = "float32") -> AdaptiveRecipe:

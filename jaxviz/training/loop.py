@@ -221,10 +221,9 @@ class _Run:
 
     def _begun(self) -> tuple[Any, Any, int]:
         """Returns what is frozen, the state to go on from, and its step, where they belong."""
-        frozen, state = self.recipe.frozen, self.recipe.init(self.key)
-        if self.mesh is not None:
-            everywhere = NamedSharding(self.mesh, PartitionSpec())
-            frozen, state = jax.device_put((frozen, state), everywhere)
+        # Bound to a device as what is restored is, so that a run that goes on compiles nothing anew.
+        place = jax.local_devices()[0] if self.mesh is None else NamedSharding(self.mesh, PartitionSpec())
+        frozen, state = jax.device_put((self.recipe.frozen, self.recipe.init(self.key)), place)
         at = self.kept.last
         return (frozen, state, 0) if at is None else (frozen, self.kept.restore(at, state), at)
 

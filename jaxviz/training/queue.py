@@ -48,7 +48,7 @@ def queue(key: Key, layers: Sequence[str], size: int, room: int) -> Queue:
     keys = jax.random.split(key, len(layers))
     shape = whole(room, "queue"), whole(size, "code_size")
     codes = {layer: unit(jax.random.normal(one, shape)) for layer, one in zip(layers, keys, strict=True)}
-    return Queue(codes, jnp.full(room, NOBODY), jnp.int32(0))
+    return Queue(codes, jnp.full(room, NOBODY, jnp.int32), jnp.int32(0))
 
 
 def enqueued(queue: Queue, codes: Mapping[str, Float[Array, "n d"]], owners: Int[Array, " n"]) -> Queue:
