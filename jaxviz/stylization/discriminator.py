@@ -21,8 +21,8 @@ class Discriminator(nn.Module):
 
     Attributes:
       width: Channels of the first layer; 64 as published.
-      blurred: Whether features are blurred and then halved, as published; else convolutions have a stride of 2,
-        which takes a quarter of the time.
+      blurred: Whether features are blurred and then halved, as published; else convolutions have a stride of 2, and
+        half of the operations are left.
       precision: A name in `networks.layers.PRECISIONS`.
 
     References:

@@ -27,9 +27,9 @@ from jaxviz._typing import Image, Key, Scalar, Taps
 from jaxviz.jobs.manifest import weights_hash
 from jaxviz.networks import Network, bordered
 from jaxviz.stylization import Adaptive, Decoder, Discriminator, Projector, StyleCoder, hinge
-from jaxviz.training.adaptive import beside, tap_scales
+from jaxviz.training.adaptive import LAYER, beside, tap_scales
 from jaxviz.training.anew import DEVIATION, drawn, shallow
-from jaxviz.training.passes import DOMAINS, LAYER, Drawings, Passes, Pictures
+from jaxviz.training.passes import DOMAINS, Drawings, Passes, Pictures
 from jaxviz.training.queue import Queue, enqueued, queue
 from jaxviz.training.recipe import descended, floats, moved
 

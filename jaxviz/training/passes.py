@@ -14,10 +14,9 @@ from jaxtyping import Array, Float
 from jaxviz._typing import Key, Params, Taps, Transform
 from jaxviz.networks import Network
 from jaxviz.stylization import Adaptive, Discriminator, StyleCoder, adapted, pooled_features, style_code
+from jaxviz.training.adaptive import LAYER
 
 DOMAINS = ("photographs", "paintings")
-LAYER = "relu4_1"
-"""Where features are changed, and what decoders start from."""
 
 Pictures = Float[Array, "n _ _ 3"]
 

@@ -9,6 +9,7 @@ from jaxviz.jobs.sizes import Square
 from jaxviz.jobs.sources import Item
 from jaxviz.jobs.tasks.base import Mapped, Result, Task
 from jaxviz.stylization.files import facts
+from jaxviz.stylization.models import LEAST
 
 
 def style_codes(model: Any, *, size: int = 224) -> Task:
@@ -19,8 +20,10 @@ def style_codes(model: Any, *, size: int = 224) -> Task:
       size: Side of the square that is cut from each picture, at least 16.
 
     Raises:
-      ValueError: If the model has no projector.
+      ValueError: If the model has no projector, or the size is too small.
     """
+    if size < LEAST:
+        raise ValueError(f"size is {size}; expected at least {LEAST}")
     coder = getattr(model, "projector", None)
     if coder is None:
         raise ValueError(
