@@ -4,10 +4,11 @@ import itertools
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 
 import jaxviz
-from jaxviz import cli, images, samples
+from jaxviz import cli, images, samples, stylization
 from jaxviz.drawing import grids as drawing
 from jaxviz.drawing import maps, sheets
 from jaxviz.techniques import FAMILIES, grids
@@ -44,6 +45,7 @@ CAT = 285
 CONTENTS = ("astronaut", "coffee", "rocket")
 STYLES = {"immunohistochemistry": "stained tissue", "hubble_deep_field": "deep field"}
 SIDE = 192
+ACROSS = 4
 
 
 def side_by_side(pictures: list[np.ndarray]) -> np.ndarray:
@@ -78,17 +80,29 @@ def styles() -> np.ndarray:
     return drawing.grid(np.concatenate([head, table]), ["", *CONTENTS], names)
 
 
+def stylized() -> np.ndarray:
+    """Returns one photograph in the twelve styles of the shipped bank."""
+    model, photo = stylization.load("twelve"), images.fit_square(samples.photograph("chelsea"), SIDE)
+    draw = jax.jit(stylization.stylize)
+    drawn = [
+        (name.replace("_", " "), np.asarray(draw(model, photo, model.codes([name])))) for name in model.styles
+    ]
+    return sheets.scenes([drawn[k : k + ACROSS] for k in range(0, len(drawn), ACROSS)])
+
+
 def main() -> None:
-    """Writes one PNG per technique, and sheets of style transfer, inversion and texture."""
+    """Writes one picture per technique, and sheets of style transfer, stylization, inversion and texture."""
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
     target.mkdir(parents=True, exist_ok=True)
     for name, stems in ROWS.items():
         row = side_by_side([images.read(source / f"{stem}.png") for stem in stems])
-        images.write(target / f"{name}.png", row)
+        images.write(target / f"{name}.jpg", row)
     for name, line in LINES.items():
-        cli.main([*line.format(source=source).split(), "--out", str(target / f"{name}.png")])
-    images.write(target / "attribution.png", attributions())
-    images.write(target / "styles.png", styles())
+        path = target / f"{name}.jpg"
+        cli.main([*line.format(source=source).split(), "--out", str(path)])
+    images.write(target / "attribution.jpg", attributions())
+    images.write(target / "styles.jpg", styles())
+    images.write(target / "stylized.jpg", stylized())
 
 
 if __name__ == "__main__":

@@ -8,22 +8,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import trainings
 
 import jaxviz
-from jaxviz import jobs, networks, training
-from jaxviz.networks.preprocessing import TORCHVISION
-from jaxviz.networks.vgg import VGG
-
-
-def fast(network):
-    changes = {
-        "norm": "batch",
-        "width": 2,
-        "content_layers": {"relu2_1": 1.0},
-        "style_layers": {"relu1_1": 1.0},
-    }
-    painting = np.random.default_rng(1).random((48, 48, 3), np.float32)
-    return training.perceptual(network, {"noise": painting}, training.FAST["default"].merged(changes))
+from jaxviz import jobs, training
 
 
 def cast(network):
@@ -34,10 +22,7 @@ def cast(network):
 
 
 def main(path, folder, method):
-    architecture = VGG((1, 1, 1, 1, 1))
-    params = networks.network.drawn_parameters(architecture, jax.random.key(7))
-    network = networks.Network(params, architecture, TORCHVISION, "tiny")
-    recipe = {"fast": fast, "cast": cast}[method](network)
+    recipe = {"fast": trainings.fast, "cast": cast}[method](trainings.network())
     source, made = jobs.open_source(folder), {}
     for name, mesh in (("one", None), ("two", jaxviz.mesh(2))):
         run = Path(folder).parent / name

@@ -42,7 +42,8 @@ class Transformer(torch.nn.Module):
             x = x + self.layer(F.relu_(self.layer(x, f"block{k}_1")), f"block{k}_2")
         x = F.relu_(self.layer(F.interpolate(x, scale_factor=2), "up1"))
         x = F.relu_(self.layer(F.interpolate(x, scale_factor=2), "up2"))
-        return self.layer(x, "out").sigmoid()
+        x = F.conv2d(mirrored(x, 4), self.out_kernel) * self.out_scale[:, None, None]
+        return (x + self.out_shift[:, None, None]).sigmoid()
 
 
 class MirroredVGG16(VGG16):

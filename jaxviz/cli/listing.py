@@ -121,9 +121,10 @@ def models(
 ) -> None:
     """List the shipped models for `jaxviz stylize` with their styles, or one with the record of its training."""
     record: dict[str, Any] = {}
-    for each in stylization.shipped() if name is None else [name]:
+    shipped = stylization.shipped()
+    for each in shipped if name is None else [name]:
         try:
-            record[each] = stylization.describe(each)
+            record[each] = stylization.describe(each) | {"about": shipped.get(each, {}).get("about", "")}
         except WeightsError as error:
             if name is not None:
                 raise
@@ -134,6 +135,8 @@ def models(
     for each, facts in record.items():
         styles = ", ".join(facts.get("styles", [])) or "any"
         typer.echo(f"{each}: {facts.get('problem') or facts['kind'] + ', styles: ' + styles}")
+        if facts.get("about"):
+            typer.echo(f"    {facts['about']}")
         if name is not None:
             typer.echo("\n".join(_facts_lines(facts)))
     if not record:

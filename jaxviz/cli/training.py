@@ -9,7 +9,7 @@ import rich.progress
 import typer
 
 import jaxviz
-from jaxviz import images, jobs, training, zoo
+from jaxviz import images, jobs, stylization, training, zoo
 from jaxviz._checks import known, nearest
 from jaxviz.cli import options
 from jaxviz.cli.command import command, register
@@ -72,6 +72,7 @@ OWN: dict[str, Any] = {
     "adversarial_weight": _of_preset(float, "λ of what discriminators say of drawn pictures", min=0.0),
     "contrast_weight": _of_preset(float, "λ of the style codes of drawn pictures", min=0.0),
     "cycle_weight": _of_preset(float, "λ of the way there and back", min=0.0),
+    "identity_weight": _of_preset(float, "ι of what comes back of a picture that is not stylized", min=0.0),
     "norm": _of_preset(str, "batch, instance or conditional-instance"),
     "width": _of_preset(int, "Channels of the first layer", min=1),
     "slimness": _of_preset(int, "Divides the widths of a decoder's hidden layers", min=1),
@@ -89,6 +90,13 @@ TARGETS: dict[str, Any] = {
         "256",
         HOW,
         "Longer side of the paintings, which sets the size of strokes; several, as 128,384, mix them.",
+        {},
+    ),
+    "start": (
+        str | None,
+        None,
+        HOW,
+        "A trained model to begin from: a name or a file; default: random weights.",
         {},
     ),
 }
@@ -207,7 +215,10 @@ def _recipe(
             raise ValueError(f"two paintings are named {stem!r}; styles go by the names of their files")
         pixels = images.to_floats(item.read(images.MAX_PIXELS))
         pictures[stem] = [images.fit_longer(pixels, side) for side in sides]
-    return method.function(network, pictures, values, precision=given["precision"])
+    start = stylization.load(given["start"]) if given["start"] else None
+    if start is not None and not isinstance(start, stylization.Bank):
+        raise ValueError(f"--start {given['start']} is a model of any style; give one of named styles")
+    return method.function(network, pictures, values, precision=given["precision"], start=start)
 
 
 def _line(name: str, session: Session) -> str:

@@ -53,7 +53,7 @@ def from_onnx(path: Path, precision: str = "float32") -> Bank:
         ) from error
     blocks = sum(name.startswith("block") and name.endswith("_1") for name in tree)
     norm = "conditional-instance" if count > 1 else "instance"
-    module = Transformer(norm, count, widths[0], blocks, widths, precision)
+    module = Transformer(norm, count, widths[0], blocks, widths, last_normalized=True, precision=precision)
     return Bank(tree, {}, module, tuple(map(str, range(count))), path.stem)
 
 

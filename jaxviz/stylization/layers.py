@@ -65,7 +65,7 @@ class Norm(nn.Module):
 
     With μ and σ² of each picture and channel it is instance normalization [1], with more than one style the
     conditional one [2]; with those of the batch while training, and of running averages afterwards, batch
-    normalization [3].
+    normalization [3]. Where nothing is normalized, μ is 0 and the root is 1.
 
     References:
       [1] Ulyanov, Vedaldi, Lempitsky. Instance Normalization: The Missing Ingredient for Fast Stylization.
@@ -76,6 +76,7 @@ class Norm(nn.Module):
 
     kind: str = "instance"
     styles: int = 1
+    normalizes: bool = True
 
     @nn.compact
     def __call__(
@@ -85,9 +86,11 @@ class Norm(nn.Module):
         channels = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (self.styles, channels))
         bias = self.param("bias", nn.initializers.zeros, (self.styles, channels))
-        mean, variance = self._statistics(x, train)
-        factor = mixed(weights, scale, x.shape) * lax.rsqrt(variance + EPSILON)
-        shift = mixed(weights, bias, x.shape) - mean * factor
+        factor, shift = (mixed(weights, bank, x.shape) for bank in (scale, bias))
+        if self.normalizes:
+            mean, variance = self._statistics(x, train)
+            factor = factor * lax.rsqrt(variance + EPSILON)
+            shift = shift - mean * factor
         return x * factor.astype(x.dtype) + shift.astype(x.dtype)
 
     def _statistics(self, x: Array, train: bool) -> tuple[Array, Array]:

@@ -18,8 +18,8 @@ class Transformer(nn.Module):
     r"""A picture to a stylized picture in one pass.
 
     Two convolutions halve the picture, residual blocks work at a quarter of its sides, two upsampled convolutions
-    bring it back; every border is mirrored. Each convolution is followed by a normalization, whose scales and
-    shifts are all that styles differ in.
+    bring it back; every border is mirrored. Each convolution but the last is followed by a normalization; its
+    scales and shifts, and those of the last one's three colors, are all that styles differ in.
 
     Attributes:
       norm: "batch", "instance", or "conditional-instance": with the last there may be several styles.
@@ -28,6 +28,8 @@ class Transformer(nn.Module):
       widths: Channels of the three layers before the blocks and the two after them; where none are given, they are
         1, 2, 4, 2 and 1 times `width`.
       blocks: Residual blocks.
+      last_normalized: Whether the three colors are normalized too, as in [2], before they are scaled and
+        shifted.
       precision: A name in `networks.layers.PRECISIONS`.
 
     References:
@@ -36,7 +38,8 @@ class Transformer(nn.Module):
 
     Note:
       As in [2], borders are mirrored and upsampling repeats pixels, where [1] has zeros and fractional strides; the
-      last layer is a sigmoid.
+      last layer is a sigmoid. As in [1], colors are not normalized: where they are, every picture must have the
+      same contrast, and early in training a flat one gets it from a white spot.
     """
 
     norm: str = "instance"
@@ -44,6 +47,7 @@ class Transformer(nn.Module):
     width: int = 32
     blocks: int = 5
     widths: tuple[int, ...] = ()
+    last_normalized: bool = False
     precision: str = "float32"
 
     @nn.compact
@@ -70,7 +74,8 @@ class Transformer(nn.Module):
             return jax.nn.relu(normalized(Upsampled(features, name=name, **usual)(x), name))
 
         def normalized(x: Array, name: str) -> Array:
-            return Norm(self.norm, self.styles, name=f"{name}_norm")(x, weights, train=train)
+            normalizes = name != "out" or self.last_normalized
+            return Norm(self.norm, self.styles, normalizes, name=f"{name}_norm")(x, weights, train=train)
 
         first, second, third, fourth, fifth = self.widths or (self.width * k for k in (1, 2, 4, 2, 1))
         x = (x - 0.5).astype(PRECISIONS[self.precision][0])

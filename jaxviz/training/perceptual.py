@@ -18,7 +18,7 @@ from jaxtyping import Array
 from jaxviz import objectives, priors
 from jaxviz._checks import known
 from jaxviz._typing import AnyImage, Image, Key
-from jaxviz.jobs.manifest import weights_hash
+from jaxviz.jobs.manifest import tree_hash, weights_hash
 from jaxviz.jobs.tasks.base import sha256
 from jaxviz.networks import Network, compiled_features, pooled
 from jaxviz.stylization import Bank, Transformer, initialize, stylize
@@ -37,6 +37,7 @@ class Perceptual:
     frozen: Any
     seen: Mapping[str, Any]
     precision: str
+    start: Bank | None = None
     least_styles: int = 0
     margin: float = MARGIN
 
@@ -46,8 +47,8 @@ class Perceptual:
         return {"styles": self.styles, **self.seen, "precision": self.precision, **self.values}
 
     def init(self, key: Key) -> Any:
-        """Returns random weights, and an optimizer without memory."""
-        bank = _model(self.architecture, self.styles, key)
+        """Returns the weights of the start, or else random ones, and an optimizer without memory."""
+        bank = self.start if self.start is not None else _model(self.architecture, self.styles, key)
         variables = {"params": bank.params, "statistics": bank.statistics}
         return {"variables": variables, "memory": self._optimizer().init(bank.params)}
 
@@ -118,7 +119,7 @@ def _all_styles(model: Bank, image: Image, weights: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _model(architecture: Transformer, styles: tuple[str, ...], key: Key) -> Bank:
-    names = ("norm", "width", "blocks", "precision")
+    names = ("norm", "width", "blocks", "last_normalized", "precision")
     attributes = {name: getattr(architecture, name) for name in names}
     return initialize("transformer", key, styles=styles, **attributes)  # type: ignore[return-value]
 
@@ -129,6 +130,7 @@ def perceptual(
     values: Mapping[str, Any],
     *,
     precision: str = "float32",
+    start: Bank | None = None,
 ) -> Perceptual:
     """Returns the recipe of training a transformer for one style or for a bank of them.
 
@@ -138,10 +140,16 @@ def perceptual(
         name, or one in several sizes, are pooled.
       values: All options of a preset of `FAST` or `MULTI`.
       precision: Of the transformer, as of `jaxviz.load`.
+      start: A trained network to begin from, in place of random weights. A style that it knows by name begins with
+        its scales and shifts, another one with the mean of all: a few hundred steps teach it a new style [1].
 
     Raises:
-      ValueError: If there is no style, or several for a norm that has room for one.
+      ValueError: If there is no style, or several for a norm that has room for one, or the start is of another
+        architecture.
       KeyError: If a layer or norm does not exist.
+
+    References:
+      [1] Dumoulin, Shlens, Kudlur. A Learned Representation for Artistic Style. ICLR 2017, section 3.3.
     """
     norm = known(values["norm"], NORMS, "norm")
     if not styles:
@@ -163,6 +171,40 @@ def perceptual(
         "styles": jax.tree.map(lambda *leaves: jnp.stack(leaves), *targets),
         "weights": {name: jnp.float32(values[f"{name}_weight"]) for name in ("content", "style", "tv")},
     }
-    architecture = Transformer(norm, len(styles), values["width"], precision=precision)
+    architecture = Transformer(
+        norm,
+        len(styles),
+        values["width"],
+        last_normalized=values["last_normalized"],
+        precision=precision,
+    )
     seen = {"weights_sha256": weights_hash(network), "styles_sha256": hashes}
-    return Perceptual(architecture, tuple(styles), values, frozen, seen, precision)
+    if start is not None:
+        seen["start_sha256"] = tree_hash((start.params, start.statistics))
+        start = _begun(start, architecture, tuple(styles))
+    return Perceptual(architecture, tuple(styles), values, frozen, seen, precision, start)
+
+
+def _begun(start: Bank, architecture: Transformer, styles: tuple[str, ...]) -> Bank:
+    theirs = start.architecture
+    for name in ("width", "widths", "blocks", "last_normalized"):
+        if (there := getattr(theirs, name)) != (here := getattr(architecture, name)):
+            raise ValueError(
+                f"the network to start from has {name} {there}, the training {here}; give it the same"
+            )
+    if (theirs.norm == "batch") != (architecture.norm == "batch"):
+        raise ValueError(
+            f"the network to start from has norm {theirs.norm}, the training {architecture.norm}; batch "
+            "normalization begins from batch normalization alone"
+        )
+
+    def rows(bank: Array) -> Array:
+        known_rows = [
+            bank[start.styles.index(name)] if name in start.styles else bank.mean(0) for name in styles
+        ]
+        return jnp.stack(known_rows)
+
+    params = {
+        name: jax.tree.map(rows, leaf) if "scale" in leaf else leaf for name, leaf in start.params.items()
+    }
+    return Bank(params, start.statistics, architecture, styles)

@@ -43,6 +43,7 @@ TRANSFORMER: dict[str, Any] = {
     "pooling": "max",
     "norm": "instance",
     "width": 16,
+    "last_normalized": False,
     "content_weight": 1.0,
     "content_layers": {"relu3_3": 1.0},
     "style_weight": 5.0,
@@ -96,6 +97,7 @@ MULTI = {
         | {
             "pooling": "average",
             "width": 32,
+            "last_normalized": True,
             # The mean of the square over c² entries is four times ours.
             "style_layers": dict.fromkeys(JOHNSON_LAYERS, 4.0),
             "style_weight": 1e-4,
@@ -116,6 +118,7 @@ ADAIN_VALUES: dict[str, Any] = {
     "style_weight": 10.0,
     "style_layers": dict.fromkeys(ADAIN_LAYERS, 1.0),
     "tv_weight": 0.0,
+    "identity_weight": 20.0,
     "batch": 8,
     "size": 256,
     "steps": 16_000,
@@ -132,6 +135,7 @@ ADAIN = {
             "style_weight": 1e-2,
             # A sum over channels, where ours is a mean.
             "style_layers": {layer: float(_channels(layer)) for layer in ADAIN_LAYERS},
+            "identity_weight": 0.0,
             "steps": 160_000,
         },
         HUANG,

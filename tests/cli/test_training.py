@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,6 +58,23 @@ def test_a_network_is_trained_and_can_be_used(command, pictures):
     assert len(training.read_log(pictures / "run/log.csv")) == 2
 
 
+@pytest.mark.slow
+def test_a_data_set_is_content_and_products_may_have_16_bits(command, pictures, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(Path(__file__).parents[1] / "data"))
+    given = ("train", "fast", "--content", "tfds:drawn:test[:4]", "--style", "paintings/0.png", *SMALL)
+    # After the first step two runs of Adam that began a rounding apart part further.
+    given += ("--steps", "1")
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        outcome = command(*given, "--precision", precision, "--out", precision, "--json", "a.json")
+        assert outcome[0] == 0, outcome[2]
+        losses[precision] = json.loads((pictures / "a.json").read_text())["losses"]["loss"]
+        model = stylization.load(pictures / precision / "model.safetensors")
+        assert model.params["conv1"]["kernel"].dtype == np.float32
+    assert losses["bfloat16"] != losses["float32"]
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+
+
 BAD = [
     (("train", "fast", "--content", "none", "--style", "paintings/0.png"), 1, "none does not exist"),
     (("train", "fast", "--content", "photos", "--style", "paintings"), 2, "2 paintings; fast takes one"),
@@ -86,6 +104,7 @@ BAD = [
         2,
         "No such option",
     ),
+    (("train", "fast", "--content", "photos", "--style", "paintings/0.png", "--start", "x"), 2, "no model"),
 ]
 
 

@@ -44,8 +44,8 @@ def convolved(x, kernel, stride=1, bias=None):
 class Transformer:
     """The network of Johnson et al. with any of three normalizations; keeps running statistics."""
 
-    def __init__(self, norm, shares, training=False):
-        styles = shares.shape[1]
+    def __init__(self, norm, shares, training=False, last_normalized=True):
+        styles, self.last_normalized = shares.shape[1], last_normalized
         kernels, scales, shifts = stylizing.transformer(styles)
         self.norm, self.shares, self.training = norm, double(shares), training
         self.kernels = {name: double(k).requires_grad_() for name, k in kernels.items()}
@@ -67,9 +67,8 @@ class Transformer:
             scale, shift = self.scales[name][0], self.shifts[name][0]
             return F.batch_norm(x, self.means[name], self.variances[name], scale, shift, self.training)
         size = x.shape[2:]
-        return F.instance_norm(x) * self.of_styles(self.scales[name], size) + self.of_styles(
-            self.shifts[name], size
-        )
+        x = F.instance_norm(x) if name != "out" or self.last_normalized else x
+        return x * self.of_styles(self.scales[name], size) + self.of_styles(self.shifts[name], size)
 
     def __call__(self, x):
         for name, stride in (("conv1", 1), ("conv2", 2), ("conv3", 2)):
@@ -85,6 +84,7 @@ def transformers(found):
     pictures = planes(stylizing.pictures(5, stylizing.BATCH, *stylizing.SIZE))
     one = np.ones((stylizing.BATCH, 1), np.float32)
     found["instance"] = array(Transformer("instance", one)(pictures))
+    found["plain colors"] = array(Transformer("instance", one, last_normalized=False)(pictures))
     found["batch"] = array(Transformer("batch", one)(pictures))
     trained = Transformer("batch", one, training=True)
     found["batch, training"] = array(trained(pictures))

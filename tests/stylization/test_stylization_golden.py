@@ -21,10 +21,10 @@ def close(found, expected, tolerance=1e-5):
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
-def transformer(norm):
+def transformer(norm, last_normalized=True):
     """Returns module and variables with the seeded weights."""
     styles = SHARES[norm].shape[1]
-    module = Transformer(norm, styles, stylizing.WIDTH, stylizing.BLOCKS)
+    module = Transformer(norm, styles, stylizing.WIDTH, stylizing.BLOCKS, last_normalized=last_normalized)
     kernels, scales, shifts = stylizing.transformer(styles)
     params = {name: {"kernel": kernel} for name, kernel in kernels.items()}
     params |= {f"{name}_norm": {"scale": scales[name], "bias": shifts[name]} for name in kernels}
@@ -42,6 +42,11 @@ def transformer(norm):
 def test_a_transformer_draws_what_pytorch_draws(norm):
     module, variables = transformer(norm)
     close(jax.jit(module.apply)(variables, PICTURES, SHARES[norm]), GOLDEN[norm])
+
+
+def test_colors_need_no_normalization():
+    module, variables = transformer("instance", last_normalized=False)
+    close(jax.jit(module.apply)(variables, PICTURES, ONE), GOLDEN["plain colors"])
 
 
 def test_masks_mix_styles_at_each_position():

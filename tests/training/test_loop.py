@@ -8,21 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import trainings
 from PIL import Image as PillowImage
 
-from jaxviz import jobs, networks, stylization, training
+from jaxviz import jobs, stylization, training
 from jaxviz.jobs import RunError
-from jaxviz.networks.preprocessing import TORCHVISION
-from jaxviz.networks.vgg import VGG
 
 SIZE = 32
 
 
 @pytest.fixture(scope="module")
 def network():
-    architecture = VGG((1, 1, 1, 1, 1))
-    params = networks.network.drawn_parameters(architecture, jax.random.key(7))
-    return networks.Network(params, architecture, TORCHVISION, "tiny")
+    return trainings.network()
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +34,7 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fast(network):
-    painting = np.random.default_rng(1).random((48, 48, 3), np.float32)
-    changes = {
-        "norm": "batch",
-        "width": 2,
-        "content_layers": {"relu2_1": 1.0},
-        "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0},
-    }
-    return training.perceptual(network, {"noise": painting}, training.FAST["default"].merged(changes))
+    return trainings.fast(network)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +127,10 @@ def test_the_decoder_learns_from_statistics_of_the_painting(adain):
         paint += apart / adain.scales[layer] ** 2
     np.testing.assert_allclose(told["content"], like, rtol=1e-4)
     np.testing.assert_allclose(told["style"], 10 * paint, rtol=1e-3)
+    same = adain.model(state).architecture.apply(
+        {"params": state["variables"]["params"]}, f[None] / adain.scales["relu4_1"]
+    )[0]
+    np.testing.assert_allclose(told["identity"], 20 * jnp.mean((same - x) ** 2), rtol=1e-4)
 
 
 def test_a_run_in_two_parts_is_the_unbroken_one(fast, whole, pictures, tmp_path):
