@@ -14,6 +14,7 @@ SUMMED = {
     **dict.fromkeys(GRIDS, ("torchvision", "networks")),
     **dict.fromkeys(("attribution", "attribution64"), ("captum at its best setting", "methods")),
     "attacks64": ("the best of foolbox, torchattacks and ART", "networks"),
+    **dict.fromkeys(("stylize", "arbitrary", "training"), ("PyTorch at its best setting", "sizes")),
 }
 """Those of which the main README has medians alone → the rival, and what they go over."""
 FOR_GPUS = ("evaluations", "evaluations1024", "attribution64", "attacks64", "stylize32", "training32")
@@ -134,14 +135,14 @@ def medians(record: dict) -> Iterable[list[str]]:
     targets: dict[str, str] = {}
     for row in record["rows"]:
         if row["rival"] is not None:
-            kind = row["work"].split(", ")[1]
+            kind = "".join(row["work"].split(", ")[1:2])
             kinds.setdefault(kind, []).append(row["ratio"]["median"])
             targets[kind] = f", target ≤ {row['target']} each" if "target" in row else ""
     for kind, ratios in kinds.items():
         among = f"{min(ratios):.2f} – {max(ratios):.2f} among {many}"
         ratio = f"**{statistics.median(ratios):.2f}** ({among}){targets[kind]}"
         place, commit = device(record["environment"]), record["environment"]["commit"]
-        what = f"{kind}, median of {len(ratios)}"
+        what = ", ".join(filter(None, (kind, f"median of {len(ratios)}")))
         versions = packages(record["environment"])
         yield [record["title"], what, place, "–", rival, "–", ratio, commit, "–", versions]
 

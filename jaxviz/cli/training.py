@@ -75,6 +75,9 @@ OWN: dict[str, Any] = {
     "identity_weight": _of_preset(float, "ι of what comes back of a picture that is not stylized", min=0.0),
     "norm": _of_preset(str, "batch, instance or conditional-instance"),
     "width": _of_preset(int, "Channels of the first layer", min=1),
+    "solved_from": _of_preset(
+        int, "Photographs for which first weights are solved; 0 for random ones", min=0
+    ),
     "slimness": _of_preset(int, "Divides the widths of a decoder's hidden layers", min=1),
     "discriminator_width": _of_preset(int, "Channels of the discriminators' first layer", min=1),
     "code_size": _of_preset(int, "Numbers of a style code of one layer", min=1),
@@ -140,7 +143,7 @@ def _train(session: Session, name: str, content: str, style: str, out: Path) -> 
     wanted = given["network"] or preset.values["network"]
     network = _network(session, wanted, given)
     values = preset.merged(chosen) | {"network": network.name}
-    recipe = _recipe(method, network, paintings, values, given)
+    recipe = _recipe(method, network, photographs, paintings, values, given)
     mesh = None if given["devices"] == "1" else jaxviz.mesh(given["devices"])
     session.settle(**{key: value for key, value in values.items() if key in given})
     text = rich.progress.TextColumn
@@ -200,12 +203,18 @@ def _network(session: Session, wanted: str, given: dict[str, Any]) -> jaxviz.Net
 def _recipe(
     method: training.Method,
     network: jaxviz.Network,
+    photographs: jobs.Source,
     paintings: jobs.Source,
     values: dict[str, Any],
     given: dict[str, Any],
 ) -> training.Recipe:
     if method.styles == "stream":
-        return method.function(network, values, precision=given["precision"])
+        more = {}
+        if "solved_from" in values:
+            count = min(values["solved_from"], len(photographs))
+            values = values | {"solved_from": count}
+            more["pictures"] = training.first_squares(photographs, count)
+        return method.function(network, values, precision=given["precision"], **more)
     pictures: dict[str, list[images.Picture]] = {}
     sides = options.sides(given["style_size"], "--style-size")
     for k in range(len(paintings)):

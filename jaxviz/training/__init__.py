@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping
 
 from jaxviz.training.adaptive import AdaptiveRecipe, arbitrary, tap_scales
 from jaxviz.training.contrastive import Contrastive, contrastive
+from jaxviz.training.data import first_squares
 from jaxviz.training.keeping import read_log
 from jaxviz.training.loop import Step, Trained, TrainingError, train
 from jaxviz.training.perceptual import Perceptual, perceptual
 from jaxviz.training.presets import ADAIN, CAST, DUMOULIN, FAST, HUANG, JOHNSON, MULTI, ZHANG
 from jaxviz.training.recipe import Preset, Recipe
+from jaxviz.training.solved import solved
 
 __all__ = [
     "ADAIN",
@@ -35,8 +37,10 @@ __all__ = [
     "TrainingError",
     "arbitrary",
     "contrastive",
+    "first_squares",
     "perceptual",
     "read_log",
+    "solved",
     "tap_scales",
     "train",
 ]

@@ -21,12 +21,13 @@ import optax
 from jaxtyping import Array
 
 from jaxviz import objectives, priors, samples
-from jaxviz._typing import Image, Key
+from jaxviz._typing import AnyImage, Image, Key
 from jaxviz.jobs.manifest import weights_hash
 from jaxviz.networks import Network, bordered, compiled_features
 from jaxviz.stylization import Adaptive, adapted, adaptive, initialize, style_code, stylize
 from jaxviz.training.data import MARGIN
 from jaxviz.training.recipe import descended, floats
+from jaxviz.training.solved import solved
 
 LAYER = "relu4_1"
 """Where features are changed, and what the decoder starts from."""
@@ -42,6 +43,7 @@ class AdaptiveRecipe:
     scales: Mapping[str, float]
     frozen: Any
     precision: str
+    pictures: Sequence[AnyImage] = ()
     least_styles: int = 1
     margin: float = MARGIN
 
@@ -52,9 +54,12 @@ class AdaptiveRecipe:
         return {"weights_sha256": weights, "precision": self.precision, **self.values}
 
     def init(self, key: Key) -> Any:
-        """Returns random weights, and an optimizer without memory."""
-        slimness = self.values["slimness"]
-        params = initialize("decoder", key, encoder=self.start.encoder, slimness=slimness).params
+        """Returns random weights, or those that are solved for pictures, and an optimizer without memory."""
+        encoder, architecture = self.start.encoder, self.start.architecture
+        if self.pictures:
+            params = solved(encoder, architecture, self.pictures, scale=self.scales[LAYER], layer=LAYER)
+        else:
+            params = initialize("decoder", key, encoder=encoder, slimness=self.values["slimness"]).params
         return {
             "variables": {"params": params, "statistics": {}},
             "memory": self._optimizer().init(params),
@@ -139,20 +144,31 @@ def _painting(seed: int) -> np.ndarray:
     return samples.painting(128, seed=seed)
 
 
-def arbitrary(network: Network, values: Mapping[str, Any], *, precision: str = "float32") -> AdaptiveRecipe:
+def arbitrary(
+    network: Network,
+    values: Mapping[str, Any],
+    *,
+    precision: str = "float32",
+    pictures: Sequence[AnyImage] = (),
+) -> AdaptiveRecipe:
     """Returns the recipe of training a decoder for any style.
 
     Args:
       network: The encoder, a VGG.
       values: All options of a preset of `ADAIN`.
       precision: Of the decoder, as of `jaxviz.load`.
+      pictures: Photographs of one shape for which the first weights are `solved`; random weights without any.
 
     Raises:
       KeyError: If a layer does not exist.
+      ValueError: If another number of pictures is given than the option `solved_from` says.
     """
+    if len(pictures) != values["solved_from"]:
+        raise ValueError(f"solved_from is {values['solved_from']}, and there are {len(pictures)} pictures")
     network = bordered(network, "reflect")
     scales = tap_scales(network, sorted({LAYER, *values["style_layers"]}))
     drawn: Any = initialize("decoder", jax.random.key(0), encoder=network, slimness=values["slimness"])
     start = adaptive(network, drawn.params, drawn.architecture, scale=scales[LAYER], layer=LAYER)
     weights = {name: jnp.float32(values[f"{name}_weight"]) for name in TERMS}
-    return AdaptiveRecipe(start, values, scales, {"network": network, "weights": weights}, precision)
+    frozen = {"network": network, "weights": weights}
+    return AdaptiveRecipe(start, values, scales, frozen, precision, pictures)

@@ -114,6 +114,7 @@ ADAIN_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 ADAIN_VALUES: dict[str, Any] = {
     "network": "vgg16",
     "slimness": 1,
+    "solved_from": 200,
     "content_weight": 1.0,
     "style_weight": 10.0,
     "style_layers": dict.fromkeys(ADAIN_LAYERS, 1.0),
@@ -136,6 +137,7 @@ ADAIN = {
             # A sum over channels, where ours is a mean.
             "style_layers": {layer: float(_channels(layer)) for layer in ADAIN_LAYERS},
             "identity_weight": 0.0,
+            "solved_from": 0,
             "steps": 160_000,
         },
         HUANG,
