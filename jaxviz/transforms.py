@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxviz._checks import number, whole
+from jaxviz._checks import concrete, number, whole
 from jaxviz._typing import AnyImage, Key, Number, Transform, static, symbol
 
 
@@ -90,6 +90,28 @@ class Shrunk:
             image, image.shape, (0, 1), jnp.stack([factor, factor]), corner, "linear", antialias=False
         )
         return jnp.where(jax.random.bernoulli(whether, self.probability), smaller, image)
+
+
+@symbol
+class ResizedCrop:
+    """Made by `resized_crop`."""
+
+    low: Array
+    high: Array
+    ratio: Array
+
+    def __call__(self, key: Key, image: AnyImage) -> AnyImage:
+        """Returns a part of the image, in the image's size."""
+        size, shape, place = jax.random.split(key, 3)
+        area = jax.random.uniform(size, (), jnp.float32, self.low, self.high)
+        turned = jnp.exp(jnp.log(self.ratio) * jax.random.uniform(shape, (), minval=-1.0, maxval=1.0))
+        sides = jnp.minimum(jnp.sqrt(jnp.stack([area / turned, area * turned])), 1)
+        whole = jnp.array(image.shape[:2], jnp.float32)
+        corner = jax.random.uniform(place, (2,)) * (1 - sides) * whole
+        image = jnp.asarray(image)
+        return jax.image.scale_and_translate(
+            image, image.shape, (0, 1), 1 / sides, -corner / sides, "linear", antialias=False
+        )
 
 
 @symbol
@@ -208,13 +230,13 @@ def rotate(low: Number, high: Number) -> Affine:
 
 
 def _affine(low: Array, high: Array, kind: str) -> Affine:
-    if (
-        not isinstance(low, jax.core.Tracer)
-        and not isinstance(high, jax.core.Tracer)
-        and float(low) > float(high)
-    ):
-        raise ValueError(f"low is {float(low):g}, above high, {float(high):g}")
+    _ordered(low, high)
     return Affine(low, high, kind)
+
+
+def _ordered(low: Array, high: Array) -> None:
+    if concrete(low) and concrete(high) and float(low) > float(high):
+        raise ValueError(f"low is {float(low):g}, above high, {float(high):g}")
 
 
 def shrunk(low: Number = 0.9, probability: Number = 0.5) -> Shrunk:
@@ -239,6 +261,30 @@ def shrunk(low: Number = 0.9, probability: Number = 0.5) -> Shrunk:
       (4, 4, 3)
     """
     return Shrunk(number(low, "low", 1e-3, 1), number(probability, "probability", 0, 1))
+
+
+def resized_crop(low: Number = 0.8, high: Number = 1.0, ratio: Number = 4 / 3) -> ResizedCrop:
+    """Returns the transform that cuts out a part at a random place and enlarges it to the image's size.
+
+    Args:
+      low: The smallest share of the image's area, in (0, 1].
+      high: The largest, at least `low`.
+      ratio: At least 1: how much wider or higher than the image's a part's shape may be. A side longer than the
+        image's is cut to it.
+
+    Raises:
+      ValueError: If a number is out of range.
+
+    References:
+      Szegedy et al. Going Deeper with Convolutions. CVPR 2015, section 6, with an area of 0.08 to 1.
+
+    Example:
+      >>> resized_crop()(jax.random.key(0), jnp.full((4, 6, 3), 0.5)).shape
+      (4, 6, 3)
+    """
+    shares = number(low, "low", 1e-3, 1), number(high, "high", 1e-3, 1)
+    _ordered(*shares)
+    return ResizedCrop(*shares, number(ratio, "ratio", 1, 1e3))
 
 
 def compose(*transforms: Transform) -> Composed:

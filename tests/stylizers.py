@@ -6,13 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxviz.stylization import Bank, Decoder, Transformer, adaptive
+from jaxviz.networks import bordered
+from jaxviz.stylization import Bank, Decoder, Projector, StyleCoder, Transformer, adaptive
 
 
 def drawn(module, seed, *shapes):
     """Weights as they could have been trained, as far as their sizes go."""
     random = np.random.default_rng(seed)
-    given = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    given = jax.tree.map(
+        lambda shape: jax.ShapeDtypeStruct(shape, jnp.float32),
+        shapes,
+        is_leaf=lambda s: isinstance(s, tuple) and isinstance(s[0], int),
+    )
 
     def leaf(path, shape):
         name = jax.tree_util.keystr(path)
@@ -42,6 +47,15 @@ def any_style(encoder, seed=0):
     module = Decoder(depths=tuple(encoder.architecture.depths[:3]), slimness=16)
     params = drawn(module, seed, (1, 2, 2, encoder.shapes["relu4_1"][-1]))["params"]
     return adaptive(encoder, params, module, scale=2000.0)
+
+
+@functools.cache
+def coder_of(encoder, seed=1):
+    """A projector of two layers of a network."""
+    module = Projector(("relu1_1", "relu2_1"), 4)
+    shapes = {layer: (1, 2 * encoder.shapes[layer][-1]) for layer in module.layers}
+    params = drawn(module, seed, shapes)["params"]
+    return StyleCoder(params, bordered(encoder, "reflect"), module, (("relu1_1", 200.0), ("relu2_1", 500.0)))
 
 
 def noise(height, width, seed=0):

@@ -54,6 +54,7 @@ ALLOWED = {
         "sharding",
         "stylization",
         "training",
+        "transforms",
     },
     "stylization": BASE
     | {"batching", "checkpoints", "colors", "images", "networks", "objectives", "stylization", "zoo"},

@@ -191,3 +191,26 @@ def test_weights_and_layers_are_checked(taps, make):
             make(taps, weights={"relu1": bad})
     with pytest.raises(KeyError, match=r"no tap .*is named 'relu1'"):
         make(taps, weights={"relu1": 1})({"relu2": taps["relu2"]})
+
+
+def test_contrast_by_hand():
+    draw = np.random.default_rng(2)
+    unit = {n: (v := draw.normal(size=(n, 6))) / np.linalg.norm(v, axis=1, keepdims=True) for n in (1, 2, 5)}
+    query, positive = (jnp.asarray(v, jnp.float32) for v in unit[2])
+    others = jnp.asarray(unit[5], jnp.float32)
+    made = objectives.contrast({"a": positive, "b": positive}, {"a": others, "b": others}, temperature=0.2)
+    like, unlike = np.exp(unit[2][0] @ unit[2][1] / 0.2), np.exp(unit[5] @ unit[2][0] / 0.2)
+    expected = -np.log(like / (like + unlike.sum()))
+    assert float(made({"a": query, "b": query, "c": query})) == pytest.approx(2 * expected, rel=1e-5)
+    counted = jnp.array([True, False, True, False, False])
+    few = objectives.contrast({"a": positive}, {"a": others}, temperature=0.2, counted=counted)
+    assert float(few({"a": query})) == pytest.approx(-np.log(like / (like + unlike[[0, 2]].sum())), rel=1e-5)
+    none = objectives.contrast({"a": positive}, {"a": others}, counted=jnp.zeros(5, bool))
+    value, slope = jax.value_and_grad(lambda code: none({"a": code}))(query)
+    assert (float(value), float(jnp.abs(slope).max())) == (0, 0)
+    with pytest.raises(ValueError, match="positive is empty"):
+        objectives.contrast({}, {})
+    with pytest.raises(KeyError, match="relu1"):
+        objectives.contrast({"relu1": positive}, {"a": others})
+    with pytest.raises(ValueError, match="temperature is 0"):
+        objectives.contrast({"a": positive}, {"a": others}, temperature=0)

@@ -121,3 +121,24 @@ def test_shrunk_leaves_alone_what_it_does_not_change_and_keeps_the_rest_on_black
     black = (smaller == 0).all(-1)
     assert 0.05 < black.mean() < 0.8
     assert 0 <= smaller.min() <= smaller.max() <= 1
+
+
+def test_a_part_is_shown_in_the_size_of_the_whole():
+    rows, columns = jnp.meshgrid(jnp.arange(20.0), jnp.arange(30.0), indexing="ij")
+    ramps = jnp.stack([rows / 20, columns / 30, jnp.ones_like(rows)], -1)
+    cut = jax.jit(jax.vmap(transforms.resized_crop(0.5, 0.8, 1.5), (0, None)))
+    found = np.asarray(cut(jax.random.split(KEY, 60), ramps))
+    assert found.shape == (60, 20, 30, 3)
+    np.testing.assert_allclose(found[..., 2], 1, atol=1e-5)
+    # Steps between neighbors tell which share of the sides was cut out, a border's value where.
+    high, wide = ((np.diff(found[..., k], axis=k + 1)[:, 8, 8] * n) for k, n in ((0, 20), (1, 30)))
+    share = high * wide
+    assert share.min() >= 0.49
+    assert share.max() <= 0.81
+    assert max(high.max(), wide.max()) <= 1 + 1e-4
+    assert np.ptp(wide / high) > 0.3
+    assert np.ptp(found[:, 10, 15, 0]) > 0.05
+    whole = transforms.resized_crop(1.0, 1.0, 1.0)(KEY, ramps)
+    np.testing.assert_allclose(whole, ramps, atol=1e-5)
+    with pytest.raises(ValueError, match=r"low is 0\.9, above high, 0\.8"):
+        transforms.resized_crop(0.9, 0.8)

@@ -1,12 +1,13 @@
 """Commands that look at many pictures together: what excites a channel most, what a layer takes for alike."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from jaxviz import images, jobs
+from jaxviz import images, jobs, stylization
 from jaxviz._checks import known
 from jaxviz.cli import options, runs
 from jaxviz.cli.analysis import CLASSIFIER
@@ -94,6 +95,14 @@ def embed(
         str | None,
         option("--layer", WHAT, "A tap, averaged over positions; default: the last with features."),
     ] = None,
+    features: Annotated[
+        str | None,
+        option(
+            "--features",
+            WHAT,
+            "In the place of a layer, the style codes of a model that `jaxviz train cast` made: a name or a file.",
+        ),
+    ] = None,
     size: options.Square = 224,
     count: Annotated[int, option("--count", HOW, "Neighbors of each picture, itself included.", min=1)] = 8,
     rows: Annotated[int, option("--rows", HOW, "Pictures whose neighbors are drawn.", min=1)] = 8,
@@ -106,10 +115,18 @@ def embed(
     """Show what a layer takes for alike: each one's neighbors, or a map of all pictures, in RUN/."""
     known(to, PLACES, "embedding")
     known(metric, embedding.METRICS, "metric")
-    network = runs.network(session)
-    chosen = layer or last_map(network)
-    session.settle(layer=chosen)
-    runs.run(session, picture, lambda: jobs.features(network, [chosen], size=size, pool=True))
+    if features is not None:
+        chosen, what, make = "style", f"{features}, styles", _styles(session, features, size)
+    else:
+        network = runs.network(session)
+        chosen = layer or last_map(network)
+        what = f"{session.given['network']}, {chosen}"
+        session.settle(layer=chosen)
+
+        def make() -> jobs.Task:
+            return jobs.features(network, [chosen], size=size, pool=True)
+
+    runs.run(session, picture, make)
     folder = session.given["out"] or Path(session.out.stem)
     points, index = jobs.read_features(folder, chosen)
     source = jobs.open_source(picture)
@@ -129,7 +146,7 @@ def embed(
             np.stack([[thumbnail(int(k)) for k in row] for row in shown]),
             names[: len(shown)],
             ["itself" if k == 0 else str(k) for k in range(shown.shape[1])],
-            title=f"{session.given['network']}, {chosen}: nearest by {metric}",
+            title=f"{what}: nearest by {metric}",
         )
         session.record["neighbors"] = [
             {"name": names[k], "neighbors": [names[j] for j in row]} for k, row in enumerate(shown)
@@ -149,3 +166,16 @@ def embed(
     with images.atomically(folder / f"{to}.npz") as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
     session.written.append(folder / f"{to}.npz")
+
+
+def _styles(session: Session, name: str, size: int) -> Callable[[], jobs.Task]:
+    """Returns what makes the task of a model's style codes; raises ValueError beside options of a network."""
+    given = session.given
+    for option_name, usual in (("layer", None), ("network", CLASSIFIER), ("weights", None)):
+        if given[option_name] != usual:
+            raise ValueError(
+                f"--features and --{option_name} both say what pictures are known by; give one of them"
+            )
+    model = stylization.load(name, precision=given["precision"])
+    session.record["model"] = stylization.describe(name)
+    return lambda: jobs.style_codes(model, size=size)

@@ -36,9 +36,6 @@ SHARED: dict[str, Any] = {
         {},
     ),
     "learning_rate": (float | None, None, HOW, "Of Adam; default: the preset's.", {"min": 0.0}),
-    "content_weight": (float | None, None, HOW, "α; default: the preset's.", {"min": 0.0}),
-    "style_weight": (float | None, None, HOW, "β; default: the preset's.", {"min": 0.0}),
-    "tv_weight": (float | None, None, HOW, "λ of the total variation; default: the preset's.", {"min": 0.0}),
     "seed": (int, 0, HOW, "Seeds weights, order, cuts and styles.", {"min": 0, "max": 2**32 - 2}),
     "network": (str | None, None, WHAT, "Whose features are compared; default: the preset's.", {}),
     "weights": (Path | None, None, WHAT, "A weight file instead of the shipped or fetched one.", {}),
@@ -62,30 +59,32 @@ SHARED: dict[str, Any] = {
     "tell_every": (int, 10, OUTPUT, "Steps between rows of log.csv.", {"min": 1}),
     "resume": (bool, False, OUTPUT, "Go on with the run in --out, from its last checkpoint.", {}),
 }
+
+
+def _of_preset(kind: Any, text: str, **limits: Any) -> Any:
+    return (kind | None, None, HOW, f"{text}; default: the preset's.", limits)
+
+
 OWN: dict[str, Any] = {
-    "norm": (str | None, None, HOW, "batch, instance or conditional-instance; default: the preset's.", {}),
-    "width": (int | None, None, HOW, "Channels of the first layer; default: the preset's.", {"min": 1}),
-    "identity_weight": (
-        float | None,
-        None,
-        HOW,
-        "ι of what comes back of a picture that is not stylized; default: the preset's.",
-        {"min": 0.0},
+    "content_weight": _of_preset(float, "α", min=0.0),
+    "style_weight": _of_preset(float, "β", min=0.0),
+    "tv_weight": _of_preset(float, "λ of the total variation", min=0.0),
+    "adversarial_weight": _of_preset(float, "λ of what discriminators say of drawn pictures", min=0.0),
+    "contrast_weight": _of_preset(float, "λ of the style codes of drawn pictures", min=0.0),
+    "cycle_weight": _of_preset(float, "λ of the way there and back", min=0.0),
+    "identity_weight": _of_preset(float, "ι of what comes back of a picture that is not stylized", min=0.0),
+    "norm": _of_preset(str, "batch, instance or conditional-instance"),
+    "width": _of_preset(int, "Channels of the first layer", min=1),
+    "solved_from": _of_preset(
+        int, "Photographs for which first weights are solved; 0 for random ones", min=0
     ),
-    "solved_from": (
-        int | None,
-        None,
-        HOW,
-        "Photographs for which first weights are solved; 0 for random ones; default: the preset's.",
-        {"min": 0},
-    ),
-    "slimness": (
-        int | None,
-        None,
-        HOW,
-        "Divides the widths of hidden layers; default: the preset's.",
-        {"min": 1},
-    ),
+    "slimness": _of_preset(int, "Divides the widths of a decoder's hidden layers", min=1),
+    "discriminator_width": _of_preset(int, "Channels of the discriminators' first layer", min=1),
+    "code_size": _of_preset(int, "Numbers of a style code of one layer", min=1),
+    "queue": _of_preset(int, "How many codes of paintings are kept, to tell the next ones from", min=1),
+    "decay_from": _of_preset(int, "Step from which the learning rate falls", min=0),
+    "decay_over": _of_preset(int, "Steps over which it falls to zero", min=1),
+    "start": (str | None, None, WHAT, "A model of `train adain`, as whose decoder decoders begin.", {}),
 }
 """Of those methods whose presets have them."""
 TARGETS: dict[str, Any] = {
@@ -166,7 +165,7 @@ def _train(session: Session, name: str, content: str, style: str, out: Path) -> 
                 recipe,
                 photographs,
                 out,
-                styles=paintings if recipe.draws_styles else None,
+                styles=paintings if recipe.least_styles else None,
                 **{key: values[key] for key in ("steps", "batch", "size")},
                 **{key: given[key] for key in ("seed", "workers", "resume")},
                 **{key: given[key] for key in ("checkpoint_every", "sheet_every", "tell_every")},

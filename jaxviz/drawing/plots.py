@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-COLORS = ("#1f5fa8", "#c8553d", "#3a8f5d", "#8a5fb0", "#b58900")
+COLORS = ("#1f5fa8", "#c8553d", "#3a8f5d", "#8a5fb0", "#b58900", "#3aa6b9")
 
 
 def loss_plot(

@@ -22,6 +22,7 @@ from jaxviz.jobs.tasks import (
     inversion,
     saliency,
     strongest,
+    style_codes,
     stylize,
 )
 
@@ -52,5 +53,6 @@ __all__ = [
     "run",
     "saliency",
     "strongest",
+    "style_codes",
     "stylize",
 ]

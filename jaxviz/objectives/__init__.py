@@ -5,6 +5,7 @@ with small names make them.
 """
 
 from jaxviz.objectives.classes import CrossEntropy, Logit, Margin, cross_entropy, logit, margin
+from jaxviz.objectives.contrast import Contrast, contrast
 from jaxviz.objectives.energy import Energy, Resemble, energy, resemble
 from jaxviz.objectives.features import MatchFeatures, match_features
 from jaxviz.objectives.moments import Summary, gram_matrix, summarize
@@ -22,6 +23,7 @@ from jaxviz.objectives.units import Direction, Unit, direction, unit
 
 __all__ = [
     "Additive",
+    "Contrast",
     "CrossEntropy",
     "Direction",
     "Energy",
@@ -37,6 +39,7 @@ __all__ = [
     "Summary",
     "Unit",
     "WeightedSum",
+    "contrast",
     "cross_entropy",
     "direction",
     "energy",

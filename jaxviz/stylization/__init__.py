@@ -6,6 +6,7 @@ styled = jaxviz.stylization.stylize(model, photo, model.codes(["great_wave"]))
 
 from jaxviz.stylization.coloring import recolored
 from jaxviz.stylization.decoder import Decoder
+from jaxviz.stylization.discriminator import Discriminator, hinge
 from jaxviz.stylization.exporting import export
 from jaxviz.stylization.files import describe, load, record, save, shipped
 from jaxviz.stylization.filming import film
@@ -21,6 +22,7 @@ from jaxviz.stylization.models import (
     stylize,
 )
 from jaxviz.stylization.motion import flow
+from jaxviz.stylization.projector import Projector, StyleCoder, pooled_features
 from jaxviz.stylization.temporal import Steady, flicker, reliability
 from jaxviz.stylization.transformer import Transformer
 from jaxviz.stylization.warping import visible, warped
@@ -29,7 +31,10 @@ __all__ = [
     "Adaptive",
     "Bank",
     "Decoder",
+    "Discriminator",
+    "Projector",
     "Steady",
+    "StyleCoder",
     "Stylizer",
     "Transformer",
     "adapted",
@@ -40,9 +45,11 @@ __all__ = [
     "film",
     "flicker",
     "flow",
+    "hinge",
     "initialize",
     "load",
     "placed",
+    "pooled_features",
     "recolored",
     "record",
     "reliability",

@@ -1,5 +1,6 @@
 """Models in files: safetensors with all that is needed to use them as metadata, and those that are shipped."""
 
+import dataclasses
 import json
 import tomllib
 from collections.abc import Mapping
@@ -16,12 +17,13 @@ from safetensors.numpy import save_file
 from jaxviz import images, zoo
 from jaxviz._checks import known, nearest
 from jaxviz.checkpoints import WeightsError, store
-from jaxviz.networks import Network
+from jaxviz.networks import Network, Preprocessing, bordered, parameter_shapes
 from jaxviz.networks.layers import PRECISIONS
-from jaxviz.networks.network import tap_shapes
+from jaxviz.networks.vgg import VGG
 from jaxviz.stylization.conversion import from_onnx
 from jaxviz.stylization.decoder import Decoder
-from jaxviz.stylization.models import Adaptive, Bank, adaptive
+from jaxviz.stylization.models import Adaptive, Bank, adaptive, channels
+from jaxviz.stylization.projector import Projector, StyleCoder
 from jaxviz.stylization.transformer import Transformer
 
 MANIFEST = "stylizers.toml"
@@ -40,35 +42,61 @@ def save(path: str | Path, model: Bank | Adaptive, *, dtype: Any = np.float16, *
 
     Args:
       path: `.safetensors`.
-      model: Its encoder, if it has one, is named and not written.
+      model: Its encoder, if it has one, is named and not written; one without a name, since it was trained with the
+        model, is written.
       dtype: Of the numbers in the file; they are computed with in float32.
       record: What else to say of it, such as the command that trained it; plain enough for JSON.
     """
     said = facts(model) | {"record": record}
     kind = said.pop("kind")
-    trees = {"params": model.params} | ({"statistics": model.statistics} if isinstance(model, Bank) else {})
     # Running variances may be larger than what 16 bits hold.
-    types = {"params": dtype, "statistics": np.float32}
+    types = {"statistics": np.float32}
     tensors = {
-        "/".join(name): np.ascontiguousarray(np.asarray(leaf, types[name[0]]))
-        for name, leaf in flatten_dict(trees).items()
+        "/".join(name): np.ascontiguousarray(np.asarray(leaf, types.get(name[0], dtype)))
+        for name, leaf in flatten_dict(_trees(model)).items()
     }
     metadata = {"jaxviz-stylizer": FORMAT, "kind": kind, "model": json.dumps(said)}
     with images.atomically(path) as temporary:
         save_file(tensors, temporary, metadata)
 
 
+def _trees(model: Bank | Adaptive) -> dict[str, Any]:
+    if isinstance(model, Bank):
+        return {"params": model.params, "statistics": model.statistics}
+    trees, coder = {"params": model.params}, model.projector
+    trees |= {} if coder is None else {"projector": coder.params}
+    networks = {"encoder": model.encoder} | ({} if coder is None else {"projecting": coder.network})
+    return trees | {name: network.params for name, network in networks.items() if not network.name}
+
+
 def facts(model: Bank | Adaptive) -> dict[str, Any]:
     """Returns what a model is beside its weights, plain enough for JSON: kind, attributes, styles or encoder."""
-    attributes = {
-        name: getattr(model.architecture, name)
-        for name in type(model.architecture).__annotations__
-        if name not in ("name", "parent", "precision")
-    }
+    attributes = _attributes(model.architecture)
     if isinstance(model, Bank):
         return {"kind": "transformer", "attributes": attributes, "styles": list(model.styles)}
-    encoder = {"encoder": model.encoder.name, "layer": model.layer, "scale": float(model.scale)}
-    return {"kind": "decoder", "attributes": attributes, **encoder}
+    encoder = {"encoder": _said(model.encoder), "layer": model.layer, "scale": float(model.scale)}
+    found = {"kind": "decoder", "attributes": attributes, **encoder}
+    if (coder := model.projector) is not None:
+        more = {"network": _said(coder.network), "scales": {layer: float(s) for layer, s in coder.scales}}
+        found["projector"] = {"attributes": _attributes(coder.architecture), **more}
+    return found
+
+
+def _attributes(module: Any) -> dict[str, Any]:
+    skipped = ("name", "parent", "precision")
+    return {name: getattr(module, name) for name in type(module).__annotations__ if name not in skipped}
+
+
+def _said(network: Network) -> str | dict[str, Any]:
+    """Returns the name of a network, or, of one without, what it is beside its weights."""
+    if network.name:
+        return network.name
+    architecture: Any = network.architecture
+    return {
+        "depths": list(architecture.depths),
+        "pooling": architecture.pooling,
+        "preprocessing": dataclasses.asdict(network.preprocessing),
+    }
 
 
 def load(name: str | Path, *, encoder: Network | None = None, precision: str = "float32") -> Bank | Adaptive:
@@ -100,14 +128,31 @@ def load(name: str | Path, *, encoder: Network | None = None, precision: str = "
                 trees["params"], trees.get("statistics", {}), module, tuple(said["styles"]), str(path.stem)
             )
         else:
-            network = encoder if encoder is not None else zoo.load(said["encoder"], precision=precision)
-            model = adaptive(
-                network, trees["params"], module, scale=said["scale"], layer=said["layer"], name=path.stem
-            )
+            network = encoder or _network(said["encoder"], trees.get("encoder"), precision)
+            coder = _coder(said, trees, network, precision) if "projector" in said else None
+            more = {"scale": said["scale"], "layer": said["layer"], "name": path.stem, "projector": coder}
+            model = adaptive(network, trees["params"], module, **more)
         _check(path, model)
     except (KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: its record is damaged ({error})") from error
     return model
+
+
+def _network(said: Any, params: Any, precision: str) -> Network:
+    if isinstance(said, str):
+        return zoo.load(said, precision=precision)
+    architecture = VGG(tuple(said["depths"]), pooling=said["pooling"], precision=precision)
+    return Network(params, architecture, Preprocessing.from_record(said["preprocessing"]))
+
+
+def _coder(said: Any, trees: Any, encoder: Network, precision: str) -> StyleCoder:
+    """Returns the projector of a file, before it the encoder where both have the same network."""
+    own = said["projector"]
+    projector = Projector(layers=tuple(own["attributes"]["layers"]), size=own["attributes"]["size"])
+    same = isinstance(own["network"], str) and own["network"] == said["encoder"]
+    network = encoder if same else _network(own["network"], trees.get("projecting"), precision)
+    scales = tuple((layer, float(scale)) for layer, scale in own["scales"].items())
+    return StyleCoder(trees["projector"], bordered(network, "reflect"), projector, scales)
 
 
 def record(name: str | Path) -> Mapping[str, Any]:
@@ -174,19 +219,11 @@ def _opened(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
 
 def _check(path: Path, model: Bank | Adaptive) -> None:
     """Raises WeightsError where the weights are not those of the architecture that the file names."""
-    if isinstance(model, Bank):
-        shapes = jax.eval_shape(
-            model.architecture.init,
-            jax.random.key(0),
-            jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32),
-            jax.ShapeDtypeStruct((1, len(model.styles)), jnp.float32),
-        )
-        expected, found = shapes["params"], model.params
-    else:
-        channels = tap_shapes(model.encoder.architecture, model.encoder.params)[model.layer][-1]
-        features = jax.ShapeDtypeStruct((1, 2, 2, channels), jnp.float32)
-        expected = jax.eval_shape(model.architecture.init, jax.random.key(0), features)["params"]
-        found = model.params
+    expected, found = {}, {}
+    for name, (module, params, given) in _modules(model).items():
+        drawn = jax.eval_shape(module.init, jax.random.key(0), *given) if given else {}
+        expected[name] = drawn["params"] if given else parameter_shapes(module)
+        found[name] = params
     wanted = {k: v.shape for k, v in flatten_dict(expected, sep="/").items()}
     there = {k: v.shape for k, v in flatten_dict(found, sep="/").items()}
     for name in sorted({*wanted, *there}):
@@ -195,3 +232,23 @@ def _check(path: Path, model: Bank | Adaptive) -> None:
                 f"{path}: expected {name} of shape {wanted.get(name, 'none')}, found {there.get(name, 'none')}; "
                 "the file is of another architecture"
             )
+
+
+def _modules(model: Bank | Adaptive) -> dict[str, tuple[Any, Any, tuple[Any, ...]]]:
+    """Returns of each part of a model its module, its weights and what it is given; of a network nothing."""
+
+    def shape(*sides: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(sides, jnp.float32)
+
+    if isinstance(model, Bank):
+        given = shape(1, 16, 16, 3), shape(1, len(model.styles))
+        return {"params": (model.architecture, model.params, given)}
+    features = shape(1, 2, 2, channels(model.encoder, model.layer))
+    modules: dict[str, Any] = {"params": (model.architecture, model.params, (features,))}
+    networks = {"encoder": model.encoder}
+    if (coder := model.projector) is not None:
+        pooled = {layer: shape(1, 2 * channels(coder.network, layer)) for layer in coder.architecture.layers}
+        modules["projector"] = (coder.architecture, coder.params, (pooled,))
+        networks["projecting"] = coder.network
+    owned = {name: network for name, network in networks.items() if not network.name}
+    return modules | {name: (network.architecture, network.params, ()) for name, network in owned.items()}

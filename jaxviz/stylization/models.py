@@ -23,6 +23,7 @@ from jaxviz.objectives.moments import VARIANCE_FLOOR
 from jaxviz.stylization import transformer
 from jaxviz.stylization.decoder import Decoder
 from jaxviz.stylization.layers import Codes, mixed, moments
+from jaxviz.stylization.projector import Projector, StyleCoder
 from jaxviz.stylization.transformer import Transformer
 
 LEAST = 16
@@ -111,6 +112,7 @@ class Adaptive:
       scale: κ, the size of the encoder's features.
       layer: The encoder's tap φ.
       name: The model's.
+      projector: What tells styles apart, where one was trained with the decoder; else None. It draws nothing.
 
     References:
       Huang, Belongie. Arbitrary Style Transfer in Real-Time with Adaptive Instance Normalization. ICCV 2017, eq. 8
@@ -123,6 +125,7 @@ class Adaptive:
     scale: float = static(default=1.0)
     layer: str = static(default="relu4_1")
     name: str = static(default="")
+    projector: StyleCoder | None = None
 
     @property
     def stride(self) -> int:
@@ -269,32 +272,45 @@ def initialize(
     styles: Sequence[str] = ("style",),
     encoder: Network | None = None,
     **attributes: Any,
-) -> Bank | Adaptive:
+) -> Bank | Adaptive | StyleCoder:
     """Returns a model with random weights, to be trained.
 
     Args:
-      kind: "transformer" or "decoder".
+      kind: "transformer", "decoder" or "projector".
       key: Seeds the weights.
       styles: Names of a transformer's styles.
-      encoder: A decoder's encoder.
-      attributes: Of `Transformer` or `Decoder`.
+      encoder: The network before a decoder or a projector, whose borders are mirrored.
+      attributes: Of `Transformer`, `Decoder` or `Projector`.
 
     Raises:
-      KeyError: If there is no such kind.
+      KeyError: If there is no such kind, or no such layer.
+      ValueError: If the network before it is missing.
     """
-    known(kind, ("transformer", "decoder"), "kind of model")
+    known(kind, ("transformer", "decoder", "projector"), "kind of model")
     if kind == "transformer":
         norm = attributes.pop("norm", "conditional-instance" if len(styles) > 1 else "instance")
         module = Transformer(norm=norm, styles=len(styles), **attributes)
         variables = _drawn(module, key, (1, 16, 16, 3), (1, len(styles)))
         return Bank(variables["params"], variables.get("statistics", {}), module, tuple(styles))
     if encoder is None:
-        raise ValueError('a decoder needs encoder=, such as jaxviz.load("vgg16")')
+        raise ValueError(f'a {kind} needs encoder=, such as jaxviz.load("vgg16")')
+    if kind == "projector":
+        projector = Projector(**attributes)
+        shapes = {layer: (1, 2 * channels(encoder, layer)) for layer in projector.layers}
+        variables = _drawn(projector, key, shapes)
+        sizes = tuple((layer, 1.0) for layer in projector.layers)
+        return StyleCoder(variables["params"], bordered(encoder, "reflect"), projector, sizes)
     depths = tuple(encoder.architecture.depths[:3])
     decoder = Decoder(depths=depths, **attributes)
-    variables = _drawn(decoder, key, (1, 2, 2, encoder.shapes["relu4_1"][-1]))
+    variables = _drawn(decoder, key, (1, 2, 2, channels(encoder, "relu4_1")))
     return adaptive(encoder, variables["params"], decoder)
 
 
-def _drawn(module: nn.Module, key: Any, *shapes: tuple[int, ...]) -> Any:
-    return jax.jit(module.init)(key, *(jnp.zeros(shape) for shape in shapes))
+def channels(network: Network, layer: str) -> int:
+    """Returns how many channels a layer has; raises KeyError where there is none of that name."""
+    return network.shapes[known(layer, network.layers, f"layer of {network.name or 'this network'}")][-1]
+
+
+def _drawn(module: nn.Module, key: Any, *shapes: Any) -> Any:
+    given = jax.tree.map(jnp.zeros, shapes, is_leaf=lambda x: isinstance(x, tuple) and isinstance(x[0], int))
+    return jax.jit(module.init)(key, *given)

@@ -11,20 +11,23 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from jaxviz.training.adaptive import AdaptiveRecipe, arbitrary, tap_scales
+from jaxviz.training.contrastive import Contrastive, contrastive
 from jaxviz.training.data import first_squares
 from jaxviz.training.keeping import read_log
 from jaxviz.training.loop import Step, Trained, TrainingError, train
 from jaxviz.training.perceptual import Perceptual, perceptual
-from jaxviz.training.presets import ADAIN, DUMOULIN, FAST, HUANG, JOHNSON, MULTI
+from jaxviz.training.presets import ADAIN, CAST, DUMOULIN, FAST, HUANG, JOHNSON, MULTI, ZHANG
 from jaxviz.training.recipe import Preset, Recipe
 from jaxviz.training.solved import solved
 
 __all__ = [
     "ADAIN",
+    "CAST",
     "FAST",
     "METHODS",
     "MULTI",
     "AdaptiveRecipe",
+    "Contrastive",
     "Method",
     "Perceptual",
     "Preset",
@@ -33,6 +36,7 @@ __all__ = [
     "Trained",
     "TrainingError",
     "arbitrary",
+    "contrastive",
     "first_squares",
     "perceptual",
     "read_log",
@@ -65,4 +69,5 @@ METHODS = {
     "fast": Method(perceptual, "a network for one style", JOHNSON, FAST, "one"),
     "multi": Method(perceptual, "a network for many styles", DUMOULIN, MULTI, "several"),
     "adain": Method(arbitrary, "a decoder for any style", HUANG, ADAIN, "stream"),
+    "cast": Method(contrastive, "a decoder for any style, by contrast", ZHANG, CAST, "stream"),
 }

@@ -10,6 +10,7 @@ have an eighth of its sides, and losses of them alone teach a decoder edges slow
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from jaxviz._typing import AnyImage, Image, Key
 from jaxviz.jobs.manifest import weights_hash
 from jaxviz.networks import Network, bordered, compiled_features
 from jaxviz.stylization import Adaptive, adapted, adaptive, initialize, style_code, stylize
+from jaxviz.training.data import MARGIN
 from jaxviz.training.recipe import descended, floats
 from jaxviz.training.solved import solved
 
@@ -42,7 +44,8 @@ class AdaptiveRecipe:
     frozen: Any
     precision: str
     pictures: Sequence[AnyImage] = ()
-    draws_styles: bool = True
+    least_styles: int = 1
+    margin: float = MARGIN
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -71,10 +74,11 @@ class AdaptiveRecipe:
         def loss(params: Any) -> Any:
             told = jax.vmap(self._losses, (None, None, 0, 0))(frozen, params, content, style)
             means = jax.tree.map(jnp.mean, told)
-            return means["loss"], (means, {})
+            return means["loss"], means
 
-        variables, memory, told = descended(loss, state["variables"], self._optimizer(), state["memory"])
-        return {"variables": variables, "memory": memory}, told
+        params = state["variables"]["params"]
+        params, memory, told = descended(loss, params, self._optimizer(), state["memory"])
+        return {"variables": {"params": params, "statistics": {}}, "memory": memory}, told
 
     def _losses(self, frozen: Any, params: Any, content: Image, style: Image) -> dict[str, Array]:
         network, weights = frozen["network"], frozen["weights"]
@@ -110,9 +114,13 @@ class AdaptiveRecipe:
 
     def samples(self, model: Adaptive, image: Image, style: Image | None) -> Mapping[str, Image]:
         """Returns a picture in the style of a painting, beside the painting."""
-        painting = jnp.asarray(style)
-        drawn = _stylized(model, image, model.codes([painting]))
-        return {"painting": painting, "drawn": drawn}
+        return beside(model, image, style)
+
+
+def beside(model: Adaptive, image: Image, style: Any) -> Mapping[str, Image]:
+    """Returns a painting, and a picture in its style."""
+    painting = jnp.asarray(style)
+    return {"painting": painting, "drawn": _stylized(model, image, model.codes([painting]))}
 
 
 @jax.jit
@@ -124,11 +132,16 @@ def tap_scales(network: Network, layers: Sequence[str]) -> dict[str, float]:
     """Returns the root of the mean square of features at layers, over four drawn pictures: κ."""
     squares = []
     for seed in range(4):
-        picture = jnp.asarray(samples.painting(128, seed=seed))
+        picture = jnp.asarray(_painting(seed))
         taps = compiled_features(network, picture, tuple(layers))
         squares.append({layer: float(jnp.mean(tap**2)) for layer, tap in taps.items()})
     # To three digits: the same on every machine.
     return {layer: float(f"{np.sqrt(np.mean([s[layer] for s in squares])):.3g}") for layer in layers}
+
+
+@functools.cache
+def _painting(seed: int) -> np.ndarray:
+    return samples.painting(128, seed=seed)
 
 
 def arbitrary(

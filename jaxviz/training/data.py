@@ -39,9 +39,14 @@ class Crop:
 
     def __call__(self, index: int, random: np.random.Generator) -> UInt8[np.ndarray, "n n 3"]:
         """Returns a square, mirrored half of the time."""
+        return self.numbered(index, random)["pictures"]
+
+    def numbered(self, index: int, random: np.random.Generator) -> dict[str, Any]:
+        """Returns a square as "pictures", and as "numbers" which picture of the source it is from."""
         places = random.random(3)
         for k in range(len(self.source)):
-            item = self.source[(int(index) + k) % len(self.source)]
+            number = (int(index) + k) % len(self.source)
+            item = self.source[number]
             try:
                 picture = images.to_bytes(self._resized(item.read(MAX_PIXELS)))
             except (PictureError, OSError, ValueError) as error:
@@ -50,7 +55,8 @@ class Crop:
             top = int(places[0] * (picture.shape[0] - self.size + 1))
             left = int(places[1] * (picture.shape[1] - self.size + 1))
             square = picture[top : top + self.size, left : left + self.size]
-            return np.ascontiguousarray(square[:, ::-1] if places[2] < 0.5 else square)
+            square = np.ascontiguousarray(square[:, ::-1] if places[2] < 0.5 else square)
+            return {"pictures": square, "numbers": np.int32(number)}
         name, cause = next(iter(self.failures.items()))
         raise PictureError(f"none of {len(self.source)} pictures can be read; {name}: {cause}")
 
@@ -73,8 +79,8 @@ def first_squares(source: Source, count: int, size: int = 128) -> list[images.Pi
 
 def batches(
     crop: Crop, *, batch: int, seed: int, start: int = 0, workers: int | None = None
-) -> Iterator[UInt8[np.ndarray, "b n n 3"]]:
-    """Yields batches for ever, read by threads before they are asked for.
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields batches for ever, "pictures" [b, n, n, 3] and "numbers" [b], read before they are asked for.
 
     Which pictures a batch has, and how they are cut, depends on the seed and its number alone: a run that goes on
     at a number gets what an unbroken one would have got.
@@ -93,7 +99,7 @@ def batches(
         .shuffle()
         .repeat(FOREVER // len(crop.source))
     )
-    data = data.random_map(crop).batch(batch)
+    data = data.random_map(crop.numbered).batch(batch)
     threads = workers or os.cpu_count() or 1
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=AHEAD)
     yield from data[start:].to_iter_dataset(options)

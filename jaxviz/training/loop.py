@@ -132,12 +132,16 @@ def train(
     whole(sheet_every, "sheet_every"), whole(tell_every, "tell_every")
     if mesh is not None and batch % mesh.size:
         raise ValueError(f"batch is {batch}; expected a multiple of the {mesh.size} devices that share it")
-    if recipe.draws_styles and styles is None:
+    if recipe.least_styles and styles is None:
         raise ValueError("styles is missing: this recipe draws paintings; give a folder of them")
+    if styles is not None and len(styles) < recipe.least_styles:
+        raise ValueError(
+            f"styles has {len(styles)} painting; this recipe tells paintings apart and needs {recipe.least_styles}"
+        )
     if size % 8 or size < 32:
         raise ValueError(f"size is {size}; expected a multiple of 8 of at least 32")
     out = Path(out)
-    sources = {"content": content} | ({"style": styles} if styles is not None and recipe.draws_styles else {})
+    sources = {"content": content} | ({"style": styles} if styles is not None and recipe.least_styles else {})
     settings = {
         **recipe.settings,
         **{"batch": batch, "size": size, "seed": seed, "steps": steps},
@@ -145,7 +149,7 @@ def train(
     }
     kept = Kept(out, settings, resume=resume)
     try:
-        crops = {name: Crop(source, size) for name, source in sources.items()}
+        crops = {name: Crop(source, size, recipe.margin) for name, source in sources.items()}
         return _Run(recipe, crops, kept, mesh, seed).go(
             steps, batch, workers, (checkpoint_every, sheet_every, tell_every), dict(record or {}), on_step
         )
@@ -217,10 +221,9 @@ class _Run:
 
     def _begun(self) -> tuple[Any, Any, int]:
         """Returns what is frozen, the state to go on from, and its step, where they belong."""
-        frozen, state = self.recipe.frozen, self.recipe.init(self.key)
-        if self.mesh is not None:
-            everywhere = NamedSharding(self.mesh, PartitionSpec())
-            frozen, state = jax.device_put((frozen, state), everywhere)
+        # Bound to a device as what is restored is, so that a run that goes on compiles nothing anew.
+        place = jax.local_devices()[0] if self.mesh is None else NamedSharding(self.mesh, PartitionSpec())
+        frozen, state = jax.device_put((self.recipe.frozen, self.recipe.init(self.key)), place)
         at = self.kept.last
         return (frozen, state, 0) if at is None else (frozen, self.kept.restore(at, state), at)
 
@@ -231,7 +234,11 @@ class _Run:
             for k, (name, crop) in enumerate(self.crops.items())
         }
         while True:
-            yield {name: next(stream) for name, stream in streams.items()}
+            read_ahead: dict[str, np.ndarray] = {}
+            for name, stream in streams.items():
+                read = next(stream)
+                read_ahead |= {name: read["pictures"], f"{name}_numbers": read["numbers"]}
+            yield read_ahead
 
     def _placed(self, batch: dict[str, np.ndarray]) -> Any:
         if self.mesh is None:

@@ -23,6 +23,7 @@ from jaxviz.jobs.tasks.base import sha256
 from jaxviz.networks import Network, compiled_features, pooled
 from jaxviz.stylization import Bank, Transformer, initialize, stylize
 from jaxviz.stylization.layers import NORMS
+from jaxviz.training.data import MARGIN
 from jaxviz.training.recipe import descended, floats
 
 
@@ -37,7 +38,8 @@ class Perceptual:
     seen: Mapping[str, Any]
     precision: str
     start: Bank | None = None
-    draws_styles: bool = False
+    least_styles: int = 0
+    margin: float = MARGIN
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -60,7 +62,7 @@ class Perceptual:
         layers = list(self.values["content_layers"])
 
         def loss(params: Any) -> Any:
-            variables = {"params": params, "statistics": state["variables"]["statistics"]}
+            variables = state["variables"] | {"params": params}
             drawn, changed = self.architecture.apply(
                 variables, content, weights, train=True, mutable=["statistics"]
             )
@@ -68,8 +70,9 @@ class Perceptual:
             means = jax.tree.map(jnp.mean, told)
             return means["loss"], (means, changed.get("statistics", {}))
 
-        variables, memory, told = descended(loss, state["variables"], self._optimizer(), state["memory"])
-        return {"variables": variables, "memory": memory}, told
+        params = state["variables"]["params"]
+        params, memory, (told, statistics) = descended(loss, params, self._optimizer(), state["memory"])
+        return {"variables": {"params": params, "statistics": statistics}, "memory": memory}, told
 
     def _losses(
         self, frozen: Any, drawn: Image, content: Image, which: Array, layers: Sequence[str]
@@ -97,8 +100,8 @@ class Perceptual:
 
     def model(self, state: Any) -> Bank:
         """Returns the network as it is used."""
-        variables = state["variables"]
         architecture = self.architecture.clone(precision="float32")
+        variables = state["variables"]
         return Bank(variables["params"], variables["statistics"], architecture, self.styles)
 
     def samples(self, model: Bank, image: Image, style: Image | None) -> Mapping[str, Image]:

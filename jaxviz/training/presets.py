@@ -15,6 +15,10 @@ DUMOULIN = "Dumoulin, Shlens, Kudlur. A Learned Representation for Artistic Styl
 HUANG = (
     "Huang, Belongie. Arbitrary Style Transfer in Real-Time with Adaptive Instance Normalization. ICCV 2017"
 )
+ZHANG = (
+    "Zhang, Tang, Dong, Huang, Huang, Lee, Xu. Domain Enhanced Arbitrary Image Style Transfer via Contrastive "
+    "Learning. SIGGRAPH 2022"
+)
 ON_VGG16 = "runs on VGG-16, with its layers of the same names, where VGG-19 is not given"
 
 CHANNELS = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
@@ -138,5 +142,69 @@ ADAIN = {
         },
         HUANG,
         f"{SCALED}; {ON_VGG16}",
+    ),
+}
+
+CAST_VALUES: dict[str, Any] = {
+    "network": "vgg16",
+    "slimness": 2,
+    "encoder": "frozen",
+    "code_layers": ("relu1_2", "relu2_2", "relu3_3", "relu4_1"),
+    "code_size": 512,
+    "queue": 1024,
+    "temperature": 0.07,
+    "own_negatives": False,
+    "contrasted": "paintings",
+    "crop_least": 0.8,
+    "discriminator_width": 32,
+    "blurred": False,
+    "adversarial_weight": 0.1,
+    "discriminator_weight": 1.0,
+    "contrast_weight": 0.05,
+    "projector_weight": 1.0,
+    "cycle_weight": 4.0,
+    "batch": 4,
+    "size": 256,
+    "margin": 286 / 256,
+    "steps": 16_000,
+    "learning_rate": 1e-4,
+    "momentum": 0.5,
+    "decay_from": 8000,
+    "decay_over": 8000,
+    "start": None,
+}
+CAST_PAPER = CAST_VALUES | {
+    "network": "vgg19",
+    "slimness": 1,
+    "contrasted": "both",
+    "code_layers": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
+    "code_size": 2048,
+    "queue": 4096,
+    "discriminator_width": 64,
+    "blurred": True,
+    "steps": 160_000,
+    "decay_from": 80_000,
+    "decay_over": 80_000,
+}
+CAST = {
+    "default": Preset(CAST_VALUES),
+    "paper": Preset(
+        CAST_PAPER,
+        ZHANG,
+        "weights, discriminators and the hinge loss are those of its published code; the projector reads the "
+        f"encoder, which was not trained to classify paintings; {SCALED}; {ON_VGG16}",
+    ),
+    "code": Preset(
+        CAST_PAPER
+        | {
+            "encoder": "trained",
+            "code_layers": ("relu1_2", "relu2_2", "relu3_2", "relu4_2"),
+            "own_negatives": True,
+            "contrasted": "paintings",
+            "batch": 1,
+        },
+        f"{ZHANG}; its published code",
+        "the projector's network has no batch normalization; discriminators start by the same deviation as all "
+        f"else; pictures keep their shape before they are cut; {ON_VGG16}",
     ),
 }

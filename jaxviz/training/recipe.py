@@ -1,4 +1,4 @@
-"""What the loop of training needs of a method, and the form that most have: one loss and one optimizer."""
+"""What the loop of training needs of a method, and the step down a loss of which methods are made."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -30,8 +30,12 @@ class Recipe(Protocol):
         """A tree of arrays: networks, targets, weights of losses."""
 
     @property
-    def draws_styles(self) -> bool:
-        """Whether a batch has paintings beside photographs."""
+    def least_styles(self) -> int:
+        """How many paintings there must be for batches to have them beside photographs; 0 if they have none."""
+
+    @property
+    def margin(self) -> float:
+        """How much larger the shorter side of a picture is made than the square that is cut from it."""
 
     def init(self, key: Key) -> Any:
         """Returns the state before the first step, a tree of arrays."""
@@ -39,7 +43,15 @@ class Recipe(Protocol):
     def step(
         self, frozen: Any, state: Any, batch: Mapping[str, Any], key: Key
     ) -> tuple[Any, dict[str, Array]]:
-        """Returns the next state, and the losses of the batch by name, "loss" among them."""
+        """Returns the next state, and the losses of the batch by name, "loss" among them.
+
+        Args:
+          frozen: The recipe's own.
+          state: As `init` makes it.
+          batch: "content", and "style" where there are paintings, bytes [n, size, size, 3]; "content_numbers" and
+            "style_numbers", which pictures of their source these are, [n].
+          key: Of this step.
+        """
 
     def model(self, state: Any) -> Bank | Adaptive:
         """Returns the network as it is used."""
@@ -73,21 +85,23 @@ class Preset:
         return {**self.values, **{name: value for name, value in given.items() if value is not None}}
 
 
-def descended(
-    loss: Any, variables: Mapping[str, Any], optimizer: optax.GradientTransformation, memory: Any
-) -> Any:
-    """Returns variables and memory after one step down a loss, and what it told.
+def descended(loss: Any, params: Any, optimizer: optax.GradientTransformation, memory: Any) -> Any:
+    """Returns weights and the optimizer's memory after one step down a loss, and what it told.
 
     Args:
-      loss: From params to (loss, (told, statistics)).
-      variables: "params" and "statistics".
+      loss: From weights to (loss, told).
+      params: The weights, a tree of arrays.
       optimizer: An optax transformation.
       memory: Its state.
     """
-    (_, (told, statistics)), slope = jax.value_and_grad(loss, has_aux=True)(variables["params"])
-    updates, memory = optimizer.update(slope, memory, variables["params"])
-    params = optax.apply_updates(variables["params"], updates)
-    return {"params": params, "statistics": statistics}, memory, told
+    slope, told = jax.grad(loss, has_aux=True)(params)
+    return *moved(slope, params, optimizer, memory), told
+
+
+def moved(slope: Any, params: Any, optimizer: optax.GradientTransformation, memory: Any) -> Any:
+    """Returns weights and the optimizer's memory after one step, given the derivative of the loss."""
+    updates, memory = optimizer.update(slope, memory, params)
+    return optax.apply_updates(params, updates), memory
 
 
 def floats(pictures: Any) -> Float[Array, "n h w 3"]:

@@ -33,7 +33,7 @@ class Reports:
     def draw(self, step: int, model: Any, rows: Sequence[Mapping[str, float | int]]) -> None:
         """Draws samples of the network as it is, and the curves until now."""
         photographs = self._firsts("content")
-        paintings = self._firsts("style") if self.recipe.draws_styles else [None] * len(photographs)
+        paintings = self._firsts("style") if self.recipe.least_styles else [None] * len(photographs)
         lines = []
         for k, photograph in enumerate(photographs):
             painting = paintings[k % len(paintings)]

@@ -88,6 +88,22 @@ BAD = [
         "multiple of 8",
     ),
     (("train", "adain", "--content", "photos", "--style", "empty"), 1, "empty has no picture"),
+    (
+        ("train", "cast", "--content", "photos", "--style", "paintings", "--queue", "3"),
+        2,
+        "queue is 3 and batch 4",
+    ),
+    (("train", "cast", "--content", "photos", "--style", "paintings/0.png"), 2, "1 painting; this recipe"),
+    (
+        ("train", "cast", "--content", "photos", "--style", "paintings", "--start", "x"),
+        2,
+        "no model is named 'x'",
+    ),
+    (
+        ("train", "cast", "--content", "photos", "--style", "paintings", "--tv-weight", "1"),
+        2,
+        "No such option",
+    ),
     (("train", "fast", "--content", "photos", "--style", "paintings/0.png", "--start", "x"), 2, "no model"),
 ]
 

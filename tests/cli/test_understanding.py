@@ -1,12 +1,15 @@
 """The commands that explain: saliency's targets and details, evaluate, patches, embed."""
 
+import dataclasses
 import json
 
+import jax
 import numpy as np
 import pyarrow.parquet
 import pytest
+from stylizers import any_style, coder_of
 
-from jaxviz import dream, images, saliency
+from jaxviz import dream, images, jobs, saliency, stylization
 from jaxviz.techniques.classes import neuron
 
 
@@ -166,6 +169,28 @@ def test_embed_a_folder(to, command, folder, small, tmp_path):
         assert found["neighbors"][0]["neighbors"][0] == found["neighbors"][0]["name"]
     else:
         assert arrays["places"].shape == (6, 2)
+
+
+def test_embed_by_the_codes_of_styles(command, folder, tmp_path, vgg16):
+    model = dataclasses.replace(any_style(vgg16), projector=coder_of(vgg16))
+    stylization.save(tmp_path / "styles.safetensors", model)
+    stylization.save(tmp_path / "plain.safetensors", any_style(vgg16))
+    line = ("embed", folder, "--size", 32, "--out", "run")
+    found = record(command(*line, "--features", "styles.safetensors", "--json", "-"))
+    assert found["model"]["projector"]["attributes"]["size"] == 4
+    points, index = jobs.read_features(tmp_path / "run", "style")
+    assert (points.shape, index.tolist()) == ((6, 8), list(range(6)))
+    kept = stylization.load(tmp_path / "styles.safetensors").projector
+    pixels = images.fit_square(images.read(sorted(folder.iterdir())[2]), 32)
+    np.testing.assert_allclose(points[2], jax.jit(type(kept).code)(kept, pixels), atol=1e-5)
+    unlike = 1 - points @ points.T
+    arrays = np.load(tmp_path / "run" / "neighbors.npz")
+    np.testing.assert_allclose(arrays["distances"], np.sort(unlike, 1), atol=1e-5)
+    outcome = command(*line, "--features", "plain.safetensors")
+    assert outcome.code == 2
+    assert "plain has no projector of styles" in outcome.stderr
+    outcome = command(*line, "--features", "styles.safetensors", "--layer", "fire4")
+    assert "--features and --layer both say" in outcome.stderr
 
 
 def test_one_picture_is_a_data_set_too(command, photo, small, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import tomli_w
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
-from stylizers import any_style, bank
+from stylizers import any_style, bank, coder_of
 
 import jaxviz
 from jaxviz import stylization
@@ -194,3 +194,29 @@ def test_shipped_models_are_what_was_shipped(shipped):
     shipped.unlink()
     with pytest.raises(jaxviz.WeightsError, match="is missing"):
         stylization.load("waves")
+
+
+def with_projector(encoder):
+    """A model of any style whose projector reads the encoder."""
+    coder = coder_of(encoder)
+    return dataclasses.replace(any_style(encoder), projector=coder)
+
+
+def test_a_projector_is_written_beside_its_decoder(tmp_path, vgg16):
+    model = with_projector(vgg16)
+    stylization.save(tmp_path / "m.safetensors", model)
+    described = stylization.describe(tmp_path / "m.safetensors")
+    assert described["projector"]["attributes"] == {"layers": ["relu1_1", "relu2_1"], "size": 4}
+    assert described["projector"]["network"] == described["encoder"] == "vgg16"
+    found = stylization.load(tmp_path / "m.safetensors", encoder=vgg16)
+    assert found.projector.scales == model.projector.scales
+    assert found.projector.network.architecture.borders == "reflect"
+    for kept, leaf in zip(
+        *map(jax.tree.leaves, (found.projector.params, model.projector.params)), strict=True
+    ):
+        np.testing.assert_array_equal(kept, np.asarray(leaf, np.float16))
+    changed = said(tmp_path / "m.safetensors")
+    changed["projector"]["attributes"]["size"] = 6
+    rewritten(tmp_path / "m.safetensors", model=json.dumps(changed))
+    with pytest.raises(jaxviz.WeightsError, match=r"projector/relu1_1_1/bias of shape \(3,\), found \(2,\)"):
+        stylization.load(tmp_path / "m.safetensors", encoder=vgg16)

@@ -1,21 +1,27 @@
 import numpy as np
+import pytest
 import virtual_devices
 from PIL import Image as PillowImage
 
 
-def test_two_devices_train_as_one(tmp_path):
+@pytest.mark.parametrize("method", ["fast", pytest.param("cast", marks=pytest.mark.slow)])
+def test_two_devices_train_as_one(method, tmp_path):
     (tmp_path / "photos").mkdir()
     random = np.random.default_rng(0)
     for k in range(5):
         pixels = random.integers(0, 255, (40, 44, 3), np.uint8)
         PillowImage.fromarray(pixels).save(tmp_path / f"photos/{k}.png")
-    made = virtual_devices.run("trained_on_devices.py", 2, tmp_path / "made.npz", tmp_path / "photos")
-    np.testing.assert_allclose(made["two/losses"], made["one/losses"], rtol=1e-4)
+    given = (tmp_path / "made.npz", tmp_path / "photos", method)
+    made = virtual_devices.run("trained_on_devices.py", 2, *given)
+    near = np.isclose(made["two/losses"], made["one/losses"], rtol=1e-4)
+    # Of CAST's last step not the contrast, and so not the sum: as told below, the projector moved by rounding.
+    assert (~near).sum() <= (2 if method == "cast" else 0)
+    np.testing.assert_allclose(made["two/losses"], made["one/losses"], rtol=1e-2)
     names = [name.removeprefix("one/") for name in made if name.startswith("one/") and name != "one/losses"]
     assert len(names) > 30
     one, two = (np.concatenate([made[f"{which}/{k}"].ravel() for k in names]) for which in ("one", "two"))
     # Adam divides by the size of the gradient: a shift that the next normalization takes away has a gradient of
-    # rounding, and moves by as much as any, 0.001 a step.
+    # rounding, and moves by as much as any, 0.001 a step. So do weights of units that hardly ever answer.
     alike = np.isclose(two, one, rtol=1e-3, atol=2e-4)
     assert alike.mean() > 0.9
     assert np.abs(two - one)[~alike].max(initial=0) < 6e-3

@@ -47,7 +47,7 @@ def adain(network):
 def run(recipe, pictures, out, **changes):
     given = {"steps": 4, "batch": 2, "size": SIZE, "checkpoint_every": 2, "sheet_every": 100, "tell_every": 1}
     source = jobs.open_source(pictures)
-    styles = source if recipe.draws_styles else None
+    styles = source if recipe.least_styles else None
     return training.train(recipe, source, out, styles=styles, **given | changes)
 
 

@@ -1,5 +1,5 @@
 """What a run does with a batch of pictures: classes, features, every method of saliency, attacks, inversion,
-strongest units, stylizing networks.
+strongest units, stylizing networks, codes of styles.
 
 A task's compiled programs take the network and all numbers as arguments, and serve batches of any length.
 """
@@ -7,6 +7,7 @@ A task's compiled programs take the network and all numbers as arguments, and se
 from jaxviz.jobs.tasks.attack import attack
 from jaxviz.jobs.tasks.base import Mapped, Result, Task
 from jaxviz.jobs.tasks.classes import classify
+from jaxviz.jobs.tasks.codes import style_codes
 from jaxviz.jobs.tasks.dream import dream
 from jaxviz.jobs.tasks.features import features
 from jaxviz.jobs.tasks.inversion import inversion
@@ -25,5 +26,6 @@ __all__ = [
     "inversion",
     "saliency",
     "strongest",
+    "style_codes",
     "stylize",
 ]
