@@ -55,7 +55,7 @@ ALLOWED = {
         "stylization",
         "training",
     },
-    "radiance": BASE | {"images", "radiance", "sharding", "training"},
+    "radiance": BASE | {"colors", "images", "networks", "objectives", "radiance", "sharding", "training"},
     "stylization": BASE
     | {"batching", "checkpoints", "colors", "images", "networks", "objectives", "stylization", "zoo"},
     "tiling": BASE | {"networks", "objectives", "problem"},

@@ -19,7 +19,7 @@ from jaxviz.cli import (
     evaluating,
     exploring,
     exporting,
-    fields,
+    field_styling,
     listing,
     looking,
     stylizing,
@@ -80,7 +80,7 @@ for run in (
 ):
     register(app, run)
 app.add_typer(training.app, name="train")
-app.add_typer(fields.app, name="field")
+app.add_typer(field_styling.app, name="field")
 app.add_typer(weights.app, name="weights")
 
 

@@ -19,7 +19,8 @@ from jaxviz.cli.session import Failure, Session, Stopped
 from jaxviz.drawing import films
 
 app = typer.Typer(
-    no_args_is_help=True, help="Scenes from posed pictures: fit a field, render it, fly through it."
+    no_args_is_help=True,
+    help="Scenes from posed pictures: fit a field, stylize it, render it, fly through it.",
 )
 
 SceneFolder = Annotated[
@@ -28,7 +29,7 @@ SceneFolder = Annotated[
         help="Folder of posed pictures, with transforms_train.json, poses_bounds.npy, or COLMAP's files."
     ),
 ]
-FieldFile = Annotated[Path, typer.Argument(help="A field that `jaxviz field fit` wrote.")]
+FieldFile = Annotated[Path, typer.Argument(help="A field that `jaxviz field fit`, or stylize, wrote.")]
 Downscale = Annotated[float, option("--downscale", WHAT, "Makes pictures smaller by this factor.", min=1)]
 Hold = Annotated[
     int,

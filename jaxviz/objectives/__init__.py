@@ -8,6 +8,7 @@ from jaxviz.objectives.classes import CrossEntropy, Logit, Margin, cross_entropy
 from jaxviz.objectives.energy import Energy, Resemble, energy, resemble
 from jaxviz.objectives.features import MatchFeatures, match_features
 from jaxviz.objectives.moments import Summary, gram_matrix, summarize
+from jaxviz.objectives.nearest import MatchNearest, match_nearest
 from jaxviz.objectives.parts import Additive, Part
 from jaxviz.objectives.perceptual import MatchPerceptual, match_perceptual
 from jaxviz.objectives.statistics import (
@@ -31,6 +32,7 @@ __all__ = [
     "MatchFeatures",
     "MatchGram",
     "MatchMoments",
+    "MatchNearest",
     "MatchPerceptual",
     "Part",
     "Resemble",
@@ -48,6 +50,7 @@ __all__ = [
     "match_gaussian",
     "match_gram",
     "match_moments",
+    "match_nearest",
     "match_perceptual",
     "resemble",
     "summarize",

@@ -16,24 +16,28 @@ from jaxviz.radiance.field import COEFFICIENTS, Factors, Field, sizes
 from jaxviz.radiance.fitting import ADAM, State, parameters_of
 from jaxviz.radiance.models import Model
 from jaxviz.radiance.occupancy import Occupancy
+from jaxviz.radiance.painting import Work, begun
 from jaxviz.radiance.planning import Plan
 from jaxviz.radiance.rendering import Budget
 from jaxviz.radiance.scenes import BACKGROUNDS, Cameras, SceneError, Space
 
 FORMAT = 1
 KIND = "jaxviz-field"
+STYLED = 1
+"""Version of what a styled field says beside of how it came to its colors."""
 
 
 class FieldError(ValueError):
     """A file that is no field that can be used; the message names it, the cause and the remedy."""
 
 
-def save(path: str | Path, model: Model, **record: Any) -> None:
+def save(path: str | Path, model: Model, *, styled: Mapping[str, Any] | None = None, **record: Any) -> None:
     """Writes a model; never a partial file.
 
     Args:
       path: `.npz`.
       model: The scene.
+      styled: Of a styled one how it came to its colors, plain enough for JSON.
       record: What else to say of it, plain enough for JSON.
 
     Raises:
@@ -42,7 +46,8 @@ def save(path: str | Path, model: Model, **record: Any) -> None:
     """
     if Path(path).suffix.lower() != ".npz":
         raise ValueError(f"{path} cannot be written as a field; expected .npz")
-    _write(Path(path), _header(model) | {"record": record}, _arrays(model))
+    said = {} if styled is None else {"styled": {"version": STYLED, **styled}}
+    _write(Path(path), _header(model) | said | {"record": record}, _arrays(model))
 
 
 def load(path: str | Path) -> Model:
@@ -61,7 +66,10 @@ def load(path: str | Path) -> Model:
 
 
 def describe(path: str | Path) -> dict[str, Any]:
-    """Returns what a file says: resolution, pictures' size, space, and its record; errors as of `load`."""
+    """Returns what a file says: resolution, pictures' size, space, and its record; errors as of `load`.
+
+    That of a styled field has `styled`: its version, styles, preset and way of colors.
+    """
     return dict(_opened(Path(path))[0])
 
 
@@ -84,16 +92,7 @@ def load_run(path: Path, settings: Mapping[str, Any]) -> tuple[State, int, Plan]
     made, run = _model(path, header, arrays), header.get("run")
     if run is None:
         raise FieldError(f"{path} is a field, and no run of fitting")
-    theirs = json.loads(json.dumps(dict(settings)))
-    differing = [
-        f"{name} is {run['settings'].get(name)!r} there and {theirs.get(name)!r} here"
-        for name in sorted({*theirs, *run["settings"]})
-        if theirs.get(name) != run["settings"].get(name)
-    ]
-    if differing:
-        raise FieldError(
-            f"{path} is of a fit with other settings: {'; '.join(differing[:4])}; start without --resume"
-        )
+    _check_same(path, "fit", run["settings"], settings)
     like = ADAM.init(parameters_of(made.field))
     leaves, structure = jax.tree.flatten(like)
     try:
@@ -105,6 +104,52 @@ def load_run(path: Path, settings: Mapping[str, Any]) -> tuple[State, int, Plan]
         return state, int(run["step"]), Plan(**plan)
     except (KeyError, TypeError, ValueError) as error:
         raise FieldError(f"{path} is damaged ({error}); start without --resume") from error
+
+
+def save_work(path: Path, model: Model, work: Work, at: int, settings: Mapping[str, Any]) -> None:
+    """Writes a run of stylization as it stands after some steps; never a partial file."""
+    run = {"step": at, "settings": dict(settings)}
+    kept = {f"work/{k}": np.asarray(leaf) for k, leaf in enumerate(jax.tree.leaves(work))}
+    _write(path, _header(model) | {"stylization": run}, _arrays(model) | kept)
+
+
+def load_work(path: Path, model: Model, settings: Mapping[str, Any]) -> tuple[Work, int]:
+    """Returns work and step of a run, for `stylize(start=)`.
+
+    Args:
+      path: As `save_work` got it.
+      model: That is stylized.
+      settings: Of the run that is to go on.
+
+    Raises:
+      FieldError: As of `load`, or if the run has other settings.
+    """
+    header, arrays = _opened(path)
+    run = header.get("stylization")
+    if run is None:
+        raise FieldError(f"{path} is no run of stylization; start without --resume")
+    _check_same(path, "stylization", run["settings"], settings)
+    leaves, structure = jax.tree.flatten(jax.eval_shape(begun, model))
+    try:
+        found = [jnp.asarray(arrays[f"work/{k}"]) for k in range(len(leaves))]
+        if [leaf.shape for leaf in found] != [leaf.shape for leaf in leaves]:
+            raise ValueError("colors of other shapes")
+        return jax.tree.unflatten(structure, found), int(run["step"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FieldError(f"{path} is damaged ({error}); start without --resume") from error
+
+
+def _check_same(path: Path, what: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    ours = json.loads(json.dumps(dict(here)))
+    differing = [
+        f"{name} is {there.get(name)!r} there and {ours.get(name)!r} here"
+        for name in sorted({*ours, *there})
+        if ours.get(name) != there.get(name)
+    ]
+    if differing:
+        raise FieldError(
+            f"{path} is of a {what} with other settings: {'; '.join(differing[:4])}; start without --resume"
+        )
 
 
 def _header(model: Model) -> dict[str, Any]:
@@ -160,6 +205,12 @@ def _opened(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if version != FORMAT:
         raise FieldError(
             f"{path} is a field of version {version}; this jaxviz reads version {FORMAT}: fit it again"
+        )
+    styled = header.get("styled")
+    if styled is not None and (not isinstance(styled, dict) or styled.get("version") != STYLED):
+        told = styled.get("version") if isinstance(styled, dict) else styled
+        raise FieldError(
+            f"{path} is a styled field of version {told}; this jaxviz reads version {STYLED}: stylize it again"
         )
     return header, arrays
 

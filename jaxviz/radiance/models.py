@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxviz._typing import static, symbol
+from jaxviz.radiance.deferring import spread
 from jaxviz.radiance.field import Field
 from jaxviz.radiance.occupancy import Occupancy, steps_through
 from jaxviz.radiance.rays import of_pixels, unwarped
@@ -31,7 +32,7 @@ class Model:
       occupancy: Where the field is not empty.
       space: How rays go through it; the box is the field's.
       cameras: From which the scene was photographed.
-      tint: [3, 4], a linear map of colors that is applied to what is seen, and what is added.
+      tint: [3, 4], a linear map of the colors of what is seen, background excepted, and what is added.
       flat: Whether colors are the same from all directions.
       step: Between samples, in nodes.
     """
@@ -78,10 +79,12 @@ def background_of(space: Space) -> Float[Array, "3"]:
     return jnp.full(3, 1.0 if space.background == "white" else 0.0)
 
 
-def tinted(model: Model, color: Float[Array, "n 3"]) -> Float[Array, "n 3"]:
-    """Returns colors as a model shows them."""
-    mapped = jnp.matmul(color, model.tint[:, :3].T, precision="highest") + model.tint[:, 3]
-    return jnp.clip(mapped, 0, 1)
+def tinted(model: Model, color: Float[Array, "n 3"], opacity: Float[Array, " n"]) -> Float[Array, "n 3"]:
+    """Returns colors, of which a part is background's, as a model shows them: that part stays."""
+    share = opacity[:, None]
+    behind = (1 - share) * background_of(model.space)
+    mapped = jnp.matmul(color - behind, model.tint[:, :3].T, precision="highest") + share * model.tint[:, 3]
+    return jnp.clip(jnp.clip(mapped, 0, share) + behind, 0, 1)
 
 
 def see(model: Model, cameras: Cameras) -> Iterator[Seen]:
@@ -91,17 +94,23 @@ def see(model: Model, cameras: Cameras) -> Iterator[Seen]:
       model: The scene.
       cameras: Of any size and lenses, in the world of `model.cameras`.
     """
+    for seen, _ in see_within(model, cameras):
+        yield seen
+
+
+def see_within(model: Model, cameras: Cameras, chunk: int = CHUNK) -> Iterator[tuple[Seen, int]]:
+    """Yields what each camera sees, and by which factor the budget of `chunk` rays was enough until then."""
     factor = 1
     for k in range(cameras.count):
         one = cameras[k : k + 1]
         while True:
-            budget = budget_of(model, CHUNK, factor)
-            seen, complete = _seen(model, one, budget)
+            budget = budget_of(model, chunk, factor)
+            seen, complete = _seen(model, one, budget, chunk)
             # A larger budget is another program: it is kept for the views that follow.
-            if bool(complete) or budget.samples >= CHUNK * budget.steps:
+            if bool(complete) or budget.samples >= chunk * budget.steps:
                 break
             factor *= 2
-        yield jax.tree.map(np.asarray, seen)
+        yield jax.tree.map(np.asarray, seen), factor
 
 
 def budget_of(model: Model, rays: int, factor: int = 1) -> Budget:
@@ -114,21 +123,19 @@ def budget_of(model: Model, rays: int, factor: int = 1) -> Budget:
     return Budget(steps, samples, visible, model.step)
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _seen(model: Model, camera: Cameras, budget: Budget) -> tuple[Seen, Array]:
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _seen(model: Model, camera: Cameras, budget: Budget, chunk: int) -> tuple[Seen, Array]:
     h, w = camera.size
-    chunks = -(-h * w // CHUNK)
-    # Rays of a chunk that are spread over the picture find the budget of the mean; those of a row, or none, do not.
-    order = jnp.arange(chunks * CHUNK).reshape(CHUNK, chunks).T
 
     def rendered(_: None, index: Array) -> tuple[None, tuple[Any, ...]]:
         index = jnp.minimum(index, h * w - 1)
         found, distance = see_pixels(model, camera, index, budget)
         return None, (found.color, distance, found.opacity, found.complete)
 
-    _, parts = jax.lax.scan(rendered, None, order)
+    # Rays of a chunk that are spread over the picture find the budget of the mean; those of a row, or none, do not.
+    _, parts = jax.lax.scan(rendered, None, spread(h * w, chunk))
     color, depth, opacity, complete = (
-        part.swapaxes(0, 1).reshape(chunks * CHUNK, -1)[: h * w] for part in parts
+        part.swapaxes(0, 1).reshape(parts[1].size, -1)[: h * w] for part in parts
     )
     shape = (h, w)
     return Seen(color.reshape(*shape, 3), depth.reshape(shape), opacity.reshape(shape)), complete.all()
@@ -145,6 +152,11 @@ def see_pixels(model: Model, camera: Cameras, index: Array, budget: Budget) -> t
     ends = unwarped(rays.origins + found.depth[:, None] * rays.directions, model.space)
     distance = jnp.linalg.norm(ends - jnp.asarray(camera.poses)[view, :, 3], axis=1)
     changed = Rendered(
-        tinted(model, found.color), found.opacity, found.depth, found.complete, found.samples, found.visible
+        tinted(model, found.color, found.opacity),
+        found.opacity,
+        found.depth,
+        found.complete,
+        found.samples,
+        found.visible,
     )
     return changed, jnp.where(found.opacity > 1e-3, distance, 0.0)
