@@ -3,8 +3,8 @@
     python -m benchmarks.radiance.consistency --scene lego/ --style painting.jpg --out DIR
     python -m benchmarks.radiance.consistency --field lego.npz --styled styled.npz --style painting.jpg --out DIR
 
-Frames along a path are drawn in four ways: as the field itself shows them, which is the least that warping costs; as
-the field that was stylized shows them; each by itself in one pass of a trained network; and each by itself by
+Frames along a path are drawn in four ways: as the field itself shows them, which is the least that warping costs;
+as the field that was stylized shows them; each by itself in one pass of a trained network; and each by itself by
 optimization. Frames that are neighbors, and such that are far apart, are warped into each other by the depth of the
 field and compared where both see the same. Of all the distance from the nearest features of the style is told, and
 how long each stage took. A table, `consistency.json`, a sheet and, with --film, films.

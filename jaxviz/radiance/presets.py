@@ -35,9 +35,9 @@ STYLIZING = {
             "downscale": 2.0,
         },
         ARF,
-        "the field is one of planes and lines, whose basis of colors has a twentieth of the rate, not of voxels; no "
-        "total variation of harmonics is needed; VGG-16 has other weights than torchvision's, whose features are "
-        "brought to the size of theirs",
+        "the field is one of planes and lines, whose basis of colors has a twentieth of the rate, not of voxels; "
+        "their harmonics' total variation has no place; VGG-16 has other weights than torchvision's, and its "
+        "features are brought to the size of theirs",
     ),
 }
 """Name → numbers of a stylization; None for steps stands for as many epochs, each of all views."""

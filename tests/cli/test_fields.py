@@ -39,6 +39,56 @@ def test_a_scene_is_fitted_rendered_and_flown_through(command, scene):
         assert (film.size, len(list(film))) == ((24, 32), 3)
 
 
+def test_a_field_is_stylized_and_then_seen_as_any_other(command, scene, photo):
+    images.write(scene / "paint.png", images.fit_square(images.read(photo), 48))
+    assert command("field", "fit", "scene", "--out", "a.npz", *FIT).code == 0
+    line = (
+        "field",
+        "stylize",
+        "a.npz",
+        "paint.png",
+        "cat.png",
+        "--style-weights",
+        "1,3",
+        "--style-scale",
+        "3",
+    )
+    few = ("--steps", "2", "--color-steps", "1")
+    outcome = command(*line, *few, "--out", "s.npz", "--json", "s.json")
+    assert outcome.code == 0
+    assert "distance from the nearest features" in outcome.stderr
+    found = json.loads((scene / "s.json").read_text())
+    assert found["steps"] == 3
+    assert {name: len(values) for name, values in found["losses"].items()} == {
+        **{"difference": 1, "nearest": 2, "content": 2, "tv": 2}
+    }
+    assert set(found["nearest"]) == {"before", "after"}
+    assert found["values"]["network"] == "vgg16"
+    assert command("field", "render", "s.npz", "--views", "0", "--out", "seen").code == 0
+    assert images.read(scene / "seen/0000.png").shape == (12, 16, 3)
+    assert command("field", "fly", "s.npz", "--frames", "2", "--size", "16", "--out", "fly.gif").code == 0
+    outcome = command("field", "stylize", "a.npz", "paint.png", "--style-scale", "3", "--colors", "only")
+    assert outcome.code == 0
+    assert command("field", "render", "styled.npz", "--views", "0", "--out", "seen").code == 0
+    for given, code, text in (
+        (("a.npz", "none.png"), 1, "none.png"),
+        (("none.npz", "paint.png"), 1, "none.npz does not exist"),
+        (("a.npz", "paint.png"), 2, "style 1 has 16×16 pixels, and a feature of relu3_3 sees 40×40"),
+        (("a.npz", "paint.png", "--blend", "views", "--style-scale", "3"), 2, "there is one style"),
+        (("a.npz", "paint.png", "--style-scale", "3", "--preset", "art"), 2, "nearest: arf"),
+        (("a.npz", "paint.png", "--out", "a.png"), 2, "expected .npz"),
+    ):
+        outcome = command("field", "stylize", *given)
+        assert (outcome.code, text in outcome.stderr) == (code, True), outcome.stderr
+
+
+def test_presets_of_stylization_are_told(command):
+    outcome = command("field", "presets", "--json", "-")
+    found = json.loads(outcome.stdout)["presets"]
+    assert found["arf"]["paper"].startswith("Zhang")
+    assert "content_weight" in command("field", "presets").stdout
+
+
 BAD = [
     (("field", "fit", "none"), 1, "none is no folder"),
     (("field", "fit", "scene", "--out", "a.png"), 2, "expected .npz"),
