@@ -55,8 +55,13 @@ def test_it_is_the_double_loop():
     assert float(found(taps)) == pytest.approx(by_hand(taps, target), rel=1e-5)
     assert set(found.terms(taps)) == {"one+two", "small"}
     assert float(sum(found.terms(taps).values())) == pytest.approx(float(found(taps)), rel=1e-6)
-    assert abs(float(found(target))) < 1e-6
-    assert abs(float(found({name: 3 * tap for name, tap in target.items()}))) < 1e-6
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_it_is_zero_at_the_target_whatever_the_size_of_features(scale):
+    target = {name: tap + 0.01 for name, tap in drawn(0).items()}
+    found = objectives.match_nearest(target, weights=WEIGHTS)
+    assert abs(float(found({name: scale * tap for name, tap in target.items()}))) < 1e-6
 
 
 def test_it_is_pytorchs_with_its_slope():

@@ -106,7 +106,7 @@ def match_nearest(
 
     Returns:
       A pure function from the taps of one image to a float32 scalar, at least 0 and at most the sum of the weights
-      for features that are not negative; zero at `target`.
+      for features that are not negative; zero at `target`, but for positions without features.
 
     Raises:
       ValueError: If `weights` is empty, a weight or share is negative or not finite, there is not one share for

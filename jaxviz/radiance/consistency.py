@@ -1,6 +1,6 @@
 """How alike pictures of a scene are from several sides: one is warped into the view of another by its depth."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -24,9 +24,10 @@ def warped(
 ) -> tuple[Float[Array, "_ _ 3"], Bool[Array, "_ _"]]:
     """Returns a picture as it looks from another camera, and where that is known.
 
-    What another camera sees at a pixel is a point of space; the picture's color there is that of the pixel on which
-    the point falls, between pixels interpolated. It is known where both views are opaque, the point is before the
-    picture's camera, within its picture, and about as far from it as what it sees there: else something hides it.
+    What another camera sees at a pixel is a point of space; the picture's color there is interpolated between the
+    four pixels around the place where the point is seen. It is known where both views are opaque, the point is
+    before the picture's camera, within its picture, and about as far from it as what is seen at each of the four:
+    else something hides it, or begins beside it.
 
     Args:
       image: Taken by `camera`, [h, w, 3].
@@ -52,28 +53,24 @@ def warped(
     y = -lens[1] * local[..., 1] / ahead + lens[3] - 0.5
     height, width = camera.size
     within = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1) & (local[..., 2] < 0)
-    color = _between(jnp.asarray(image), y, x)
-    nearest = (
-        jnp.clip(jnp.round(y), 0, height - 1).astype(int),
-        jnp.clip(jnp.round(x), 0, width - 1).astype(int),
-    )
     distance = jnp.linalg.norm(apart, axis=-1)
-    alike = jnp.abs(jnp.asarray(seen.depth)[nearest] - distance) < NEAR * distance
-    opaque = (jnp.asarray(seen.opacity)[nearest] > OPAQUE) & (jnp.asarray(other.opacity) > OPAQUE)
-    return color, within & alike & opaque
+    known = within & (jnp.asarray(other.opacity) > OPAQUE)
+    color = jnp.zeros((h, w, 3))
+    for share, place in _around(y, x, camera.size):
+        color += share[..., None] * jnp.asarray(image)[place]
+        alike = jnp.abs(jnp.asarray(seen.depth)[place] - distance) < NEAR * distance
+        known &= alike & (jnp.asarray(seen.opacity)[place] > OPAQUE)
+    return color, known
 
 
-def _between(image: Array, y: Array, x: Array) -> Array:
-    h, w = image.shape[:2]
-    top, left = jnp.clip(jnp.floor(y), 0, h - 1), jnp.clip(jnp.floor(x), 0, w - 1)
-    total = jnp.zeros((*y.shape, 3))
+def _around(y: Array, x: Array, size: tuple[int, int]) -> Iterator[tuple[Array, tuple[Array, Array]]]:
+    """Yields for each of the four pixels around places its share, and where it is."""
+    h, w = size
+    top, left = jnp.clip(jnp.floor(y), 0, h - 2), jnp.clip(jnp.floor(x), 0, w - 2)
     for i in (0, 1):
         for j in (0, 1):
             share = jnp.abs(1 - i - (y - top)) * jnp.abs(1 - j - (x - left))
-            rows = jnp.clip(top + i, 0, h - 1).astype(int)
-            columns = jnp.clip(left + j, 0, w - 1).astype(int)
-            total += share[..., None] * image[rows, columns]
-    return total
+            yield share, ((top + i).astype(int), (left + j).astype(int))
 
 
 def consistency(

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxviz._checks import known
-from jaxviz._typing import AnyImage
+from jaxviz._typing import AnyImage, Number
 from jaxviz.networks import Network
 from jaxviz.radiance.files import load_work, save, save_work
 from jaxviz.radiance.models import Model
@@ -26,7 +26,7 @@ def stylize_into(
     styles: Sequence[AnyImage],
     *,
     preset: str = "default",
-    shares: Sequence[float] | None = None,
+    shares: Sequence[Number] | None = None,
     blend: str = "weights",
     colors: str = "style",
     seed: int = 0,

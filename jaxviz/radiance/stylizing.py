@@ -13,7 +13,7 @@ import numpy as np
 from jaxviz._checks import image as checked_image
 from jaxviz._checks import known, number, whole
 from jaxviz._checks import shares as checked_shares
-from jaxviz._typing import AnyImage
+from jaxviz._typing import AnyImage, Number
 from jaxviz.networks import Network, compiled_features
 from jaxviz.networks.structure import structure
 from jaxviz.objectives import match_nearest
@@ -76,7 +76,7 @@ def stylize(
     styles: Sequence[AnyImage],
     *,
     preset: str = "default",
-    shares: Sequence[float] | None = None,
+    shares: Sequence[Number] | None = None,
     blend: str = "weights",
     colors: str = "style",
     seed: int = 0,
@@ -167,7 +167,7 @@ class _Run:
         network: Network,
         styles: Sequence[AnyImage],
         values: Mapping[str, Any],
-        shares: Sequence[float] | None,
+        shares: Sequence[Number] | None,
         blend: str,
         colors: str,
         seed: int,

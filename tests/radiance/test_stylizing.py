@@ -22,7 +22,7 @@ LITTLE = {
     **{"steps": 60, "nodes": 20, "first_nodes": 12, "samples": 4096},
     **{"density_channels": 4, "color_channels": 4, "learning_rate": 0.05},
 }
-FEW = {"steps": 6, "color_steps": 6, "learning_rate": 0.05}
+FEW = {"steps": 18, "color_steps": 12}
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +105,11 @@ def test_a_styled_scene_has_the_styles_colors_and_its_own_shape(model, styled, p
     for one, two in zip(before, after, strict=True):
         np.testing.assert_allclose(one.depth, two.depth, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(one.opacity, two.opacity, atol=1e-5)
-        # White stays behind it.
-        empty = one.opacity < 1e-3
-        assert empty.sum() > 20
-        np.testing.assert_allclose(two.color[empty], 1, atol=2e-3)
-    assert made.step == 12
+        # White stays behind it, as much as is seen of it.
+        white = 1 - np.asarray(two.opacity)[..., None]
+        assert white.max() > 0.5
+        assert (two.color >= white - 1e-4).all()
+    assert made.step == 30
     assert made.nearest[1] < made.nearest[0]
     assert np.isfinite([v for told in made.losses for v in told.values()]).all()
     pixels = paintings[0].reshape(-1, 3)
@@ -197,20 +197,20 @@ def test_shares_decide_which_style_is_painted(model, vgg16, paintings):
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_scene(model, vgg16, paintings, styled, tmp_path):
     def stop(at):
-        if at.step == 8:
+        if at.step == 16:
             signal.raise_signal(signal.SIGINT)
 
     path = tmp_path / "styled.npz"
     stopped = radiance.stylize_into(path, model, vgg16, paintings[:1], on_step=stop, **FEW)
-    assert (stopped.interrupted, stopped.step) == (True, 8)
+    assert (stopped.interrupted, stopped.step) == (True, 16)
     # What was reached is a scene like any other.
     assert radiance.load(path).flat
-    with pytest.raises(radiance.FieldError, match="other settings: steps is 6 there and 9 here"):
+    with pytest.raises(radiance.FieldError, match="other settings: steps is 18 there and 9 here"):
         radiance.stylize_into(path, model, vgg16, paintings[:1], resume=True, **FEW | {"steps": 9})
     with pytest.raises(radiance.FieldError, match="styles_sha256"):
         radiance.stylize_into(path, model, vgg16, paintings[1:], resume=True, **FEW)
     whole = radiance.stylize_into(path, model, vgg16, paintings[:1], resume=True, **FEW)
-    assert len(whole.losses) == 4
+    assert len(whole.losses) == 14
     assert not radiance.kept_beside(path).exists()
     for one, two in zip(jax.tree.leaves(whole.model), jax.tree.leaves(styled[0].model), strict=True):
         np.testing.assert_array_equal(one, two)
