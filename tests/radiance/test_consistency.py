@@ -30,7 +30,8 @@ def test_a_picture_warped_by_depth_is_the_other_one(views):
     moved, known = radiance.warped(pictures[1], seen[1], seen[0], cameras[1:2], cameras[:1])
     there = np.asarray(known)
     opaque = seen[0].opacity > 0.5
-    assert 0.7 * opaque.sum() < there.sum() <= opaque.sum()
+    # Not so along edges, nor on what is seen at a flat angle: neighboring pixels differ in depth there.
+    assert 0.5 * opaque.sum() < there.sum() <= opaque.sum()
     # Edges of checks are between pixels: most colors are alike, and the picture itself, not moved, is less so.
     errors = np.abs(np.asarray(moved) - pictures[0]).max(-1)[there]
     assert np.median(errors) < 1e-3
