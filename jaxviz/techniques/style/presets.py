@@ -26,7 +26,7 @@ USUAL = {
     "first_borders": "zero",
     "colors": "kept in [0, 1]",
 }
-BY_LOSS = {"gram": 2e-3, "covariance": 2e-3, "moments": 60.0, "wasserstein": 10.0, "nearest": 1e4}
+BY_LOSS = {"gram": 2e-3, "covariance": 2e-3, "moments": 60.0, "wasserstein": 10.0, "nearest": 1e5}
 """Gram matrices count the fourth power of features, moments the second, cosines none: these cost the content about
 alike."""
 NEAREST_LAYERS = dict.fromkeys(("relu3_1", "relu3_2", "relu3_3"), 1 / 3)
