@@ -56,6 +56,7 @@ ALLOWED = {
         "training",
         "transforms",
     },
+    "radiance": BASE | {"colors", "images", "networks", "objectives", "radiance", "sharding", "training"},
     "stylization": BASE
     | {"batching", "checkpoints", "colors", "images", "networks", "objectives", "stylization", "zoo"},
     "tiling": BASE | {"networks", "objectives", "problem"},

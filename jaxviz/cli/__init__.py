@@ -19,6 +19,7 @@ from jaxviz.cli import (
     evaluating,
     exploring,
     exporting,
+    field_styling,
     listing,
     looking,
     stylizing,
@@ -32,8 +33,19 @@ from jaxviz.cli.session import Failure, Incomplete, Stopped
 from jaxviz.distributed import GroupError
 from jaxviz.images import PictureError
 from jaxviz.jobs import RunError
+from jaxviz.radiance import FieldError, SceneError
 
-TOLD = (PictureError, WeightsError, Failure, RunError, GroupError, OSError, ImportError)
+TOLD = (
+    PictureError,
+    WeightsError,
+    Failure,
+    RunError,
+    GroupError,
+    SceneError,
+    FieldError,
+    OSError,
+    ImportError,
+)
 """Errors whose own line says all."""
 
 app = typer.Typer(
@@ -68,6 +80,7 @@ for run in (
 ):
     register(app, run)
 app.add_typer(training.app, name="train")
+app.add_typer(field_styling.app, name="field")
 app.add_typer(weights.app, name="weights")
 
 

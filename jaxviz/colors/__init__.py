@@ -7,13 +7,14 @@ the content's colors; or the result keeps its light and takes each pixel's color
 
 from jaxviz.colors.keeping import KEEP, after, before
 from jaxviz.colors.lights import from_lab, greys, luminance, replace_lightness, replace_luminance, to_lab
-from jaxviz.colors.matching import ROOTS, match_colors, match_histogram
+from jaxviz.colors.matching import ROOTS, color_map, match_colors, match_histogram
 
 __all__ = [
     "KEEP",
     "ROOTS",
     "after",
     "before",
+    "color_map",
     "from_lab",
     "greys",
     "luminance",

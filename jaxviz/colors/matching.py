@@ -55,10 +55,33 @@ def match_colors(image: AnyImage, to: AnyImage, *, root: str = "pca", floor: Num
         [0.  0.5 0. ]
         [0.  0.  0.5]]]
     """
-    known(root, ROOTS, "root")
     image, to = picture(image), picture(to, "to")
+    matrix = _matrix(image, to, root, floor)
+    return product(image - image.mean((0, 1)), matrix.T) + to.mean((0, 1))
+
+
+def color_map(
+    image: AnyImage, to: AnyImage, *, root: str = "pca", floor: Number = 1e-9
+) -> Float[Array, "3 4"]:
+    r"""Returns the map of colors by which `match_colors` changes a picture: A, and :math:`\mu_t - A \mu_s`.
+
+    Arguments and errors are those of `match_colors`. What is not a picture, such as the colors of a field, is
+    changed by it as well.
+
+    Example:
+      >>> image, to = jnp.eye(3)[None], 0.5 * jnp.eye(3)[None]
+      >>> color_map(image, to).shape
+      (3, 4)
+    """
+    image, to = picture(image), picture(to, "to")
+    matrix = _matrix(image, to, root, floor)
+    return jnp.concatenate([matrix, (to.mean((0, 1)) - product(matrix, image.mean((0, 1))))[:, None]], 1)
+
+
+def _matrix(image: Array, to: Array, root: str, floor: Number) -> Matrix:
+    known(root, ROOTS, "root")
     epsilon = number(floor, "floor", 1e-12)
-    (centered, source), (_, target) = _moments(image, epsilon), _moments(to, epsilon)
+    source, target = _moments(image, epsilon), _moments(to, epsilon)
     # The symmetric root of a covariance is L with its rotation taken off, so that no covariances are multiplied:
     # float32 would lose what is small.
     rotation = {
@@ -67,17 +90,17 @@ def match_colors(image: AnyImage, to: AnyImage, *, root: str = "pca", floor: Num
         "sqrt": lambda: _rotation(product(target.T, source)),
     }[root]()
     inverse = jax.scipy.linalg.solve_triangular(source, jnp.eye(3), lower=True)
-    return product(centered, product(product(target, rotation), inverse).T) + to.mean((0, 1))
+    return product(product(target, rotation), inverse)
 
 
-def _moments(image: Array, floor: Array) -> tuple[Array, Matrix]:
-    """Returns the picture less its mean, and the Cholesky root of its covariance."""
+def _moments(image: Array, floor: Array) -> Matrix:
+    """Returns the Cholesky root of the covariance of a picture's colors."""
     centered = image - image.mean((0, 1))
     flat = centered.reshape(-1, 3)
     # Of the colors themselves: the covariance of nearly grey pictures is singular in float32, its root is not.
     rows = jnp.concatenate([flat / np.sqrt(len(flat)), jnp.sqrt(floor) * jnp.eye(3)])
     root = jnp.linalg.qr(rows)[1].T
-    return centered, root * jnp.where(jnp.diag(root) < 0, -1, 1)
+    return root * jnp.where(jnp.diag(root) < 0, -1, 1)
 
 
 @jax.custom_jvp

@@ -9,6 +9,7 @@ from jaxviz.objectives.contrast import Contrast, contrast
 from jaxviz.objectives.energy import Energy, Resemble, energy, resemble
 from jaxviz.objectives.features import MatchFeatures, match_features
 from jaxviz.objectives.moments import Summary, gram_matrix, summarize
+from jaxviz.objectives.nearest import MatchNearest, match_nearest
 from jaxviz.objectives.parts import Additive, Part
 from jaxviz.objectives.perceptual import MatchPerceptual, match_perceptual
 from jaxviz.objectives.statistics import (
@@ -33,6 +34,7 @@ __all__ = [
     "MatchFeatures",
     "MatchGram",
     "MatchMoments",
+    "MatchNearest",
     "MatchPerceptual",
     "Part",
     "Resemble",
@@ -51,6 +53,7 @@ __all__ = [
     "match_gaussian",
     "match_gram",
     "match_moments",
+    "match_nearest",
     "match_perceptual",
     "resemble",
     "summarize",

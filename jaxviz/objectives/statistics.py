@@ -166,7 +166,7 @@ def match_gram(
     if centered:
         return _matched("covariance", target, weights, shares, guides, precision)
     summary, checked = _summary(target, weights, shares)
-    return MatchGram(spreads(summary, "gram"), checked, _checked_guides(guides, checked), precision)
+    return MatchGram(spreads(summary, "gram"), checked, checked_guides(guides, checked), precision)
 
 
 def match_moments(
@@ -233,7 +233,7 @@ def _matched(
 ) -> MatchMoments:
     summary, checked = _summary(target, weights, shares)
     return MatchMoments(
-        summary.means, spreads(summary, kind), checked, kind, _checked_guides(guides, checked), precision
+        summary.means, spreads(summary, kind), checked, kind, checked_guides(guides, checked), precision
     )
 
 
@@ -256,7 +256,8 @@ def _at(exemplar: Taps | Summary, layers: tuple[str, ...]) -> Summary:
     return Summary(*({layer: values[layer] for layer in layers} for values in found))
 
 
-def _checked_guides(guides: Guides | None, layers: Mapping[str, Any]) -> Guides | None:
+def checked_guides(guides: Guides | None, layers: Mapping[str, Any]) -> Guides | None:
+    """Returns the guides of layers; raises KeyError or ValueError where one is missing, or zero everywhere."""
     if guides is None:
         return None
     if missing := [layer for layer in layers if layer not in guides]:

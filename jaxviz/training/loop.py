@@ -3,8 +3,6 @@
 import dataclasses
 import functools
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +22,7 @@ from jaxviz.training.data import Crop, batches
 from jaxviz.training.keeping import LOG, Kept, Log
 from jaxviz.training.recipe import Recipe
 from jaxviz.training.reports import Reports
+from jaxviz.training.stopping import stopped
 
 MODEL = "model.safetensors"
 
@@ -179,7 +178,7 @@ class _Run:
         self.kept.write(step=at, state="running")
         began = paced = time.perf_counter()
         paced_at, seconds, counted, told = at, 0.0, 0, {}
-        with _stopped() as stop, ahead(self._batches(batch, at, workers)) as feed:
+        with stopped() as stop, ahead(self._batches(batch, at, workers)) as feed:
             while at < steps and not stop.is_set():
                 key = jax.random.fold_in(self.key, at)
                 state, losses = _stepped(self.recipe, frozen, state, self._placed(next(feed)), key)
@@ -269,26 +268,3 @@ def _stepped(recipe: Recipe, frozen: Any, state: Any, batch: Any, key: Any) -> A
 def _finite(state: Any) -> Any:
     """Returns whether all numbers of a state are: of a finite loss the gradient may still be none."""
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state)]).all()
-
-
-class _stopped:
-    """Yields a flag that Ctrl-C and SIGTERM set: a step is not broken, since its state was given away to it."""
-
-    def __init__(self) -> None:
-        self.flag = threading.Event()
-        self.before: dict[int, Any] = {}
-
-    def __enter__(self) -> threading.Event:
-        if threading.current_thread() is threading.main_thread():
-            for name in (signal.SIGINT, signal.SIGTERM):
-                self.before[int(name)] = signal.signal(name, self._set)
-        return self.flag
-
-    def _set(self, number: int, frame: Any) -> None:
-        self.flag.set()
-        # The second one is meant: it ends the program as if this were not here.
-        signal.signal(number, self.before[number])
-
-    def __exit__(self, *error: object) -> None:
-        for name, handler in self.before.items():
-            signal.signal(name, handler)

@@ -124,6 +124,8 @@ def _tell_small_styles(
     """Notes which styles are smaller than what the deepest layer sees: there they are mostly border."""
     usual = choice(session).preset
     layers = given.get("style_weights") or (usual.values["style_weights"] if usual else {})
+    if given.get("style_loss") == "nearest" and not given.get("style_weights"):
+        layers = technique.NEAREST_LAYERS
     parts = structure(network.architecture).parts
     seen = {layer: max(parts[layer].field.size) for layer in layers if layer in parts}
     for k, example in enumerate(examples):

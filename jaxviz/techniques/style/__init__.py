@@ -1,15 +1,16 @@
 """Style transfer: the content of one picture with the textures of others."""
 
 from jaxviz import colors
-from jaxviz.techniques.losses import LOSSES
+from jaxviz.techniques.losses import STYLE_LOSSES as LOSSES
 from jaxviz.techniques.registry import Family, Method, Option
 from jaxviz.techniques.style.posing import STARTS, problem
-from jaxviz.techniques.style.presets import PAPER, PRESETS, STYLE_LAYERS
+from jaxviz.techniques.style.presets import NEAREST_LAYERS, PAPER, PRESETS, STYLE_LAYERS
 from jaxviz.techniques.style.transfer import recolored, schedule, transfer
 
 __all__ = [
     "FAMILY",
     "LOSSES",
+    "NEAREST_LAYERS",
     "PRESETS",
     "STARTS",
     "STYLE_LAYERS",

@@ -26,9 +26,9 @@ from jaxviz.objectives import (
 )
 from jaxviz.problem import Problem
 from jaxviz.techniques.layers import layer_weights, with_pooling
-from jaxviz.techniques.losses import LOSSES
+from jaxviz.techniques.losses import STYLE_LOSSES as LOSSES
 from jaxviz.techniques.style import guides
-from jaxviz.techniques.style.presets import PRESETS
+from jaxviz.techniques.style.presets import NEAREST_LAYERS, PRESETS
 from jaxviz.tiling import Tiled
 
 STARTS = ("content", "noise", "statistics")
@@ -59,8 +59,9 @@ def problem(
               + \beta \sum_l v_l \, d \left( \phi_l(x), \phi_l(a) \right) + \lambda \, TV(x)
 
     with :math:`n_l` the elements of tap l, and d the distance that `style_loss` names. The features of several
-    styles are pooled by their shares, which for Gram matrices is their weighted average. With masks each style is
-    compared with its own region of the picture, :math:`\sum_k s_k \, d_k`.
+    styles are pooled by their shares, which for Gram matrices is their weighted average; the distances from the
+    nearest features of each are averaged. With masks each style is compared with its own region of the picture,
+    :math:`\sum_k s_k \, d_k`.
 
     Args:
       network: Φ, whose taps are :math:`\phi_l`.
@@ -72,11 +73,13 @@ def problem(
       content_weight: α, at least 0.
       style_weight: β, at least 0. That of "default" depends on `style_loss`, whose values differ in scale.
       content_weights: :math:`w_l` per layer; 1 on relu4_2 [1].
-      style_weights: :math:`v_l` per layer; 1/5 on each of relu1_1 to relu5_1 [1].
+      style_weights: :math:`v_l` per layer; 1/5 on each of relu1_1 to relu5_1 [1]; of "nearest", which joins them,
+        1/3 on each of relu3_1 to relu3_3 [3].
       shares: How much of each style is wanted, at least 0; they are divided by their sum. None for equal ones.
       masks: For each style where it goes, [h, w], in [0, 1], soft or hard [2]; None for everywhere.
       style_loss: "gram", or "covariance", where each channel's mean is subtracted first; "moments", the mean and
-        deviation of each channel; or "wasserstein", the distance of the Gaussians of these means and covariances.
+        deviation of each channel; "wasserstein", the distance of the Gaussians of these means and covariances; or
+        "nearest", the mean cosine distance of each position's features from the nearest of the style's [3].
       tv_weight: λ of the total variation with exponent 2, at least 0.
       init: "content"; "noise"; "statistics", noise of the styles' mean color and color covariance; or an image of
         the content's size.
@@ -96,6 +99,7 @@ def problem(
       [1] Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural Networks. CVPR 2016.
       [2] Gatys, Ecker, Bethge, Hertzmann, Shechtman. Controlling Perceptual Factors in Neural Style Transfer.
           CVPR 2017.
+      [3] Zhang, Kolkin, Bi, Luan, Xu, Shechtman, Snavely. ARF: Artistic Radiance Fields. ECCV 2022.
     """
     usual = PRESETS[known(preset, PRESETS, "preset of style")]
     values = usual.merged(
@@ -118,25 +122,28 @@ def problem(
     if values["first_borders"] != "zero":
         network = bordered(network, "zero", values["first_borders"])
     content_layers = layer_weights(network, content_weights, usual.values["content_weights"])
-    style_layers = layer_weights(network, style_weights, usual.values["style_weights"])
+    by_position = values["style_loss"] == "nearest"
+    style_layers = layer_weights(
+        network, style_weights, NEAREST_LAYERS if by_position else usual.values["style_weights"]
+    )
     seen = _Seen(network, window, tuple(content_layers), tuple(style_layers))
     matched = match_features(
         seen.features(content), weights=content_layers, reduction=values["content_reduction"]
     )
     terms: list[tuple[Array, Objective]] = [(alpha, matched)]
     names = ["content"]
-    summaries = [seen.summary(picture) for picture in pictures]
+    exemplars = [seen.style_taps(each) if by_position else seen.summary(each) for each in pictures]
     loss = functools.partial(LOSSES[values["style_loss"]], precision=network.precision)
     if masks is None:
-        terms.append((beta, loss(summaries, weights=style_layers, shares=shares)))
+        terms.append((beta, loss(exemplars, weights=style_layers, shares=shares)))
         names.append("style")
     else:
         parts = checked_shares(shares, len(pictures), "style")
         regions = guides.checked(masks, len(pictures), content.shape[:2])
         shapes = seen.shapes(content, tuple(style_layers))
-        for k, (summary, region) in enumerate(zip(summaries, regions, strict=True)):
+        for k, (exemplar, region) in enumerate(zip(exemplars, regions, strict=True)):
             guide = guides.guides(region, shapes)
-            terms.append((beta * parts[k], loss(summary, weights=style_layers, guides=guide)))
+            terms.append((beta * parts[k], loss(exemplar, weights=style_layers, guides=guide)))
             names.append(f"style {k + 1}" if len(pictures) > 1 else "style")
     weight = number(values["tv_weight"], "tv_weight", 0)
     smooth = (
@@ -170,6 +177,11 @@ class _Seen:
         if self.window is None:
             return compiled_features(self.network, picture, self.both)
         return tiling.features(self.network, picture, self.content, self.window)
+
+    def style_taps(self, picture: Array) -> Any:
+        if self.window is None:
+            return compiled_features(self.network, picture, self.both)
+        return tiling.features(self.network, picture, self.style, self.window)
 
     def summary(self, picture: Array) -> Summary:
         if self.window is not None:

@@ -26,8 +26,11 @@ USUAL = {
     "first_borders": "zero",
     "colors": "kept in [0, 1]",
 }
-BY_LOSS = {"gram": 2e-3, "covariance": 2e-3, "moments": 60.0, "wasserstein": 10.0}
-"""Gram matrices count the fourth power of features, moments the second: these cost the content about alike."""
+BY_LOSS = {"gram": 2e-3, "covariance": 2e-3, "moments": 60.0, "wasserstein": 10.0, "nearest": 1e5}
+"""Gram matrices count the fourth power of features, moments the second, cosines none: these cost the content about
+alike."""
+NEAREST_LAYERS = dict.fromkeys(("relu3_1", "relu3_2", "relu3_3"), 1 / 3)
+"""Of the style where nearest features are matched, whatever the preset, as in ARF (ECCV 2022)."""
 UNITS = "pixels in [0, 1], features squared per element, Gram matrices per position"
 
 PRESETS = {
