@@ -34,7 +34,9 @@ def pictures(tmp_path):
     return tmp_path
 
 
-def test_a_network_is_trained_and_can_be_used(command, pictures):
+def test_a_network_is_trained_and_can_be_used(command, pictures, monkeypatch):
+    for layers in ("content_layers", "style_layers"):  # of the preset's, which are deep, the first
+        monkeypatch.setitem(training.MULTI["default"].values, layers, {"relu1_1": 1.0})
     (pictures / "photos/note.png").write_text("no picture")
     given = ("train", "multi", "--content", "photos", "--style", "paintings", "--out", "run", *SMALL)
     outcome = command(*given, "--json", "a.json")
