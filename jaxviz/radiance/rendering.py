@@ -16,6 +16,12 @@ from jaxviz.radiance.rays import Rays
 
 VISIBLE = 1e-4
 """Weight below which a sample's color is not looked up."""
+EXACT = 2**19
+"""Parts of a unit in which sums along rays are counted."""
+OPAQUE = 10.0
+"""Thickness beyond which a sample hides all behind it."""
+LONGEST = int(2**32 / EXACT / OPAQUE)
+"""Samples of a ray whose sum can be counted, even if each is opaque."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +39,13 @@ class Budget:
     samples: int
     visible: int
     step: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.steps > LONGEST:
+            raise ValueError(
+                f"rays have up to {self.steps} samples; expected at most {LONGEST}: take fewer nodes or a larger "
+                "stride"
+            )
 
 
 @symbol
@@ -56,12 +69,6 @@ class Rendered:
     visible: Int[Array, ""]
 
 
-EXACT = 2**20
-"""Parts of a unit in which sums along rays are counted."""
-OPAQUE = 20.0
-"""Thickness beyond which a sample hides all behind it."""
-
-
 @jax.custom_vjp
 def weights(
     thickness: Float[Array, " k"], start: Int[Array, " k"], stop: Int[Array, " k"]
@@ -71,7 +78,7 @@ def weights(
     .. math:: w_i = e^{-\sum_{j<i} \tau_j} (1 - e^{-\tau_i}), \qquad \tau_i = \sigma_i \delta_i
 
     with the sum over earlier samples of the same ray. Sums over all samples are kept in whole numbers that may
-    overflow: their differences along a ray are exact, wherever in the list the ray is.
+    overflow: their differences along a ray of at most `LONGEST` samples are exact, wherever in the list it is.
 
     Args:
       thickness: τ, at least 0, [k]; more than `OPAQUE` counts as that.
@@ -83,9 +90,9 @@ def weights(
 
 def _weighed(thickness: Array, start: Array, stop: Array) -> Any:
     thickness = jnp.minimum(thickness, OPAQUE)
-    parts = jnp.round(thickness * EXACT).astype(jnp.int32)
+    parts = jnp.round(thickness * EXACT).astype(jnp.uint32)
     before = jnp.cumsum(parts) - parts
-    through = jnp.exp((before[start] - before).astype(jnp.float32) / EXACT)
+    through = jnp.exp(-(before - before[start]).astype(jnp.float32) / EXACT)
     passed = jnp.exp(-thickness)
     weight = through * (1 - passed)
     return weight, (weight, through * passed, stop)
