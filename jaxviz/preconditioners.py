@@ -143,8 +143,8 @@ def spectral(bands: int = 13) -> Spectral:
 
     Example:
       >>> rule, z = spectral(), jnp.zeros((4, 6, 3))
-      >>> memory = rule.learn(rule.init(z), z + 0.5, z + 2)
-      >>> rule.apply(memory, z + 1)[0, 0].tolist()
+      >>> memory = jax.jit(rule.learn)(rule.init(z), z + 0.5, z + 2)
+      >>> jax.jit(rule.apply)(memory, z + 1)[0, 0].tolist()
       [0.25, 0.25, 0.25]
     """
     if bands < 2:

@@ -57,7 +57,7 @@ def growth(
 
     Example:
       >>> from jaxviz import costs
-      >>> found = costs.growth("gradient", sizes=(32, 64), batches=(), steps=(), seconds=0)
+      >>> found = costs.growth("activations", sizes=(32, 64), batches=(), steps=(), seconds=0)
       >>> [point["at"] for point in found["size"]["points"]]
       [32, 64]
     """

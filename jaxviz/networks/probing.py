@@ -42,7 +42,8 @@ def tap_gradient(
     Example:
       >>> network = jaxviz.load("squeezenet1_1")
       >>> score = lambda taps: taps["logits"][285]
-      >>> tap, derivative = tap_gradient(network, jnp.full((64, 64, 3), 0.5), "relu10", score)
+      >>> probed = jax.jit(lambda network, image: tap_gradient(network, image, "relu10", score))
+      >>> tap, derivative = probed(network, jnp.full((64, 64, 3), 0.5))
       >>> derivative.shape, float(derivative[..., 285].sum())
       ((3, 3, 1000), 1.0)
     """

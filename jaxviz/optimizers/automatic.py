@@ -154,8 +154,9 @@ def automatic_descent(step_size: Number, steps: int, *, norm: str = "linf") -> A
       >>> bowl = lambda z: jnp.sum((z - 0.3) ** 2)
       >>> rule, z = automatic_descent(2.0, 40), jnp.zeros(2)
       >>> memory = rule.init(z)
+      >>> step = jax.jit(lambda z, memory: rule.step(memory, z, bowl(z), jax.grad(bowl)(z), lambda z: z))
       >>> for _ in range(40):
-      ...     z, memory, _ = rule.step(memory, z, bowl(z), jax.grad(bowl)(z), lambda z: jnp.clip(z, -1, 1))
+      ...     z, memory, _ = step(z, memory)
       >>> float(memory.step_size) < 0.2, float(memory.best_loss) < 0.01
       (True, True)
     """

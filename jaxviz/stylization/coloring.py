@@ -46,9 +46,10 @@ def recolored(
 
     Example:
       >>> from jaxviz import stylization
-      >>> model = stylization.initialize("transformer", jax.random.key(0), styles=("a", "b"), width=4)
+      >>> model = stylization.initialize("transformer", jax.random.key(0), styles=("a", "b"), width=4, blocks=1)
       >>> grey = jnp.full((16, 16, 3), 0.5)
-      >>> found = stylization.recolored(model, grey, model.codes(["b"]), "luminance")
+      >>> draw = jax.jit(stylization.recolored, static_argnames="kind")
+      >>> found = draw(model, grey, model.codes(["b"]), kind="luminance")
       >>> bool((jnp.ptp(found, axis=-1) < 1e-5).all())
       True
     """

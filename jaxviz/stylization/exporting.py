@@ -56,7 +56,7 @@ def export(
     Example:
       >>> import pathlib, tempfile
       >>> from jaxviz import stylization
-      >>> model = stylization.initialize("transformer", jax.random.key(0), width=4)
+      >>> model = stylization.initialize("transformer", jax.random.key(0), width=4, blocks=1)
       >>> path = pathlib.Path(tempfile.mkdtemp(), "style.stablehlo")
       >>> stylization.export(path, model, model.codes(), (16, 20), platforms=["cpu"])
       >>> draw = jax.export.deserialize(path.read_bytes()).call

@@ -125,7 +125,7 @@ def describe(name: str | Path) -> dict[str, Any]:
       >>> import pathlib, tempfile
       >>> from jaxviz import stylization
       >>> path = pathlib.Path(tempfile.mkdtemp(), "model.safetensors")
-      >>> model = stylization.initialize("transformer", jax.random.key(0), styles=("a", "b"), width=4)
+      >>> model = stylization.initialize("transformer", jax.random.key(0), styles=("a", "b"), width=4, blocks=1)
       >>> stylization.save(path, model, steps=100)
       >>> found = stylization.describe(path)
       >>> found["kind"], found["styles"], found["record"]

@@ -44,7 +44,7 @@ def film(
 
     Example:
       >>> from jaxviz import stylization
-      >>> model = stylization.initialize("transformer", jax.random.key(0), width=4)
+      >>> model = stylization.initialize("transformer", jax.random.key(0), width=4, blocks=1)
       >>> frames = (np.full((24, 32, 3), 40 * k, np.uint8) for k in range(3))
       >>> [frame.shape for frame in stylization.film(model, frames, model.codes(), batch=2)]
       [(24, 32, 3), (24, 32, 3), (24, 32, 3)]

@@ -35,7 +35,7 @@ def between(count: int, steps: int) -> Float[np.ndarray, "g k"]:
       >>> from jaxviz import stylization
       >>> stylization.between(2, 3).tolist()
       [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
-      >>> model = stylization.initialize("transformer", jax.random.key(0), styles=("a", "b"), width=4)
+      >>> model = stylization.initialize("transformer", jax.random.key(0), styles=("a", "b"), width=4, blocks=1)
       >>> codes, image = model.codes(["a", "b"]), jnp.full((16, 16, 3), 0.5)
       >>> draw = jax.jit(jax.vmap(lambda w: stylization.stylize(model, image, codes, weights=w)))
       >>> draw(stylization.between(2, 3)).shape

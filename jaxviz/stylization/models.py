@@ -219,8 +219,8 @@ def stylize(
 
     Example:
       >>> from jaxviz import stylization
-      >>> model = stylization.initialize("transformer", jax.random.key(0), styles=("a", "b"), width=4)
-      >>> stylization.stylize(model, jnp.full((18, 21, 3), 0.5), model.codes(["b"])).shape
+      >>> model = stylization.initialize("transformer", jax.random.key(0), styles=("a", "b"), width=4, blocks=1)
+      >>> jax.jit(stylization.stylize)(model, jnp.full((18, 21, 3), 0.5), model.codes(["b"])).shape
       (18, 21, 3)
     """
     picture = jnp.asarray(_large_enough(checked_image(image), "image"))

@@ -118,7 +118,7 @@ def solve_pyramid(
       >>> network, picture = jaxviz.load("vgg16"), np.full((24, 24, 3), 0.5, np.float32)
       >>> def pose(size):
       ...     return jaxviz.inversion.problem(network, jaxviz.images.fit_longer(picture, size), layer="relu1_1")
-      >>> solve_pyramid(pose, [16, 24], 2).scales
+      >>> solve_pyramid(pose, [16, 24], 2, jaxviz.optimizers.adam()).scales
       ((16, 16, 2), (24, 24, 2))
     """
     each = [int(steps)] * len(sizes) if isinstance(steps, int | np.integer) else [int(n) for n in steps]

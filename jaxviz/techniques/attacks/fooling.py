@@ -65,7 +65,7 @@ def fooling(
       >>> network = jaxviz.load("squeezenet1_1")
       >>> image = jnp.full((64, 64, 3), 0.5)
       >>> fooled = jaxviz.attacks.fooling(network, image, 904, target=1)
-      >>> int(network.features(fooled)["logits"].argmax())
+      >>> int(jax.jit(lambda network, x: network.features(x)["logits"].argmax())(network, fooled))
       1
     """
     x = checked_image(image)

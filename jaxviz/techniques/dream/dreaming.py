@@ -71,7 +71,7 @@ def dream(
 
     Example:
       >>> network, image = jaxviz.load("vgg16"), jnp.full((48, 64, 3), 0.5)
-      >>> jaxviz.dream.dream(network, image, layers={"relu2_2": 1}, octaves=2, steps=1).shape
+      >>> jaxviz.dream.dream(network, image, layers={"relu1_2": 1}, octaves=2, steps=1).shape
       (48, 64, 3)
     """
     image = checked_image(image)

@@ -178,9 +178,9 @@ def strip(
 
     Example:
       >>> image = jnp.full((32, 32, 3), 0.5)
-      >>> found = jaxviz.inversion.strip(jaxviz.load("vgg16"), image, layers=["relu1_2", "relu2_2"], steps=1)
+      >>> found = jaxviz.inversion.strip(jaxviz.load("vgg16"), image, layers=["relu1_1", "relu1_2"], steps=1)
       >>> {layer: solution.value.shape for layer, solution in found.items()}
-      {'relu1_2': (32, 32, 3), 'relu2_2': (32, 32, 3)}
+      {'relu1_1': (32, 32, 3), 'relu1_2': (32, 32, 3)}
     """
     inverted_layers(network, layers)
     found = {}

@@ -88,7 +88,7 @@ def integrated_gradients(
 
     Example:
       >>> network = jaxviz.load("squeezenet1_1")
-      >>> jaxviz.saliency.integrated_gradients(network, jnp.full((64, 64, 3), 0.5), 285, steps=2).shape
+      >>> jaxviz.saliency.integrated_gradients(network, jnp.full((64, 64, 3), 0.5), 285).shape
       (64, 64, 3)
     """
     return integrated_gradients_with_gap(network, image, target, baseline=baseline, steps=steps, rule=rule)[0]

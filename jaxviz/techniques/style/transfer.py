@@ -82,7 +82,8 @@ def transfer(
     Example:
       >>> network = jaxviz.load("vgg16")
       >>> content, style = jnp.full((32, 48, 3), 0.5), jnp.full((32, 32, 3), 0.25)
-      >>> jaxviz.style.transfer(network, content, [style], steps=1).value.shape
+      >>> layers = {"content_weights": {"relu1_2": 1}, "style_weights": {"relu1_1": 1}}
+      >>> jaxviz.style.transfer(network, content, [style], steps=1, **layers).value.shape
       (32, 48, 3)
     """
     known(preset, PRESETS, "preset of style")

@@ -77,7 +77,7 @@ def synthesize(
     Example:
       >>> network = jaxviz.load("vgg16")
       >>> exemplar = jnp.full((32, 32, 3), 0.5)
-      >>> jaxviz.texture.synthesize(network, exemplar, size=(32, 48), steps=1).value.shape
+      >>> jaxviz.texture.synthesize(network, exemplar, size=(32, 48), up_to="pool1", steps=1).value.shape
       (32, 48, 3)
     """
     if pyramid is not None and pyramid < 1:

@@ -149,7 +149,7 @@ def diverse(
       Olah, Mordvintsev, Schubert. Feature Visualization. Distill 2017, on diversity.
 
     Example:
-      >>> unit = jaxviz.objectives.unit("relu2_2", 3)
+      >>> unit = jaxviz.objectives.unit("relu1_2", 3)
       >>> jaxviz.visualization.diverse(jaxviz.load("vgg16"), unit, count=2, size=32, steps=1).value.shape
       (2, 32, 32, 3)
     """

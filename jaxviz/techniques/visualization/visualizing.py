@@ -54,7 +54,7 @@ def problem(
       Olah, Mordvintsev, Schubert. Feature Visualization. Distill 2017.
 
     Example:
-      >>> unit = jaxviz.objectives.unit("relu2_2", 3)
+      >>> unit = jaxviz.objectives.unit("relu1_2", 3)
       >>> problem, z = jaxviz.visualization.problem(jaxviz.load("vgg16"), unit, size=32)
       >>> problem.parameterization.decode(z).shape
       (32, 32, 3)
@@ -110,7 +110,7 @@ def visualize(
       Olah, Mordvintsev, Schubert. Feature Visualization. Distill 2017.
 
     Example:
-      >>> unit = jaxviz.objectives.unit("relu2_2", 3)
+      >>> unit = jaxviz.objectives.unit("relu1_2", 3)
       >>> jaxviz.visualization.visualize(jaxviz.load("vgg16"), unit, size=32, steps=1).value.shape
       (32, 32, 3)
     """
