@@ -83,6 +83,7 @@ def test_gaps_leave_a_trace(command, tmp_path, monkeypatch):
     assert 0 <= found["between_by_clock"] < 1
 
 
+@pytest.mark.slow  # two processes; costs.startup's own example starts them too
 def test_startup_tells_stages_of_cold_and_warm_processes(command, tmp_path):
     arguments = ("--startup", 1, "--technique", "activations", "--size", 32, "--json", "a.json")
     outcome = command("bench", *arguments)

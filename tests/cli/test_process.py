@@ -107,16 +107,15 @@ def test_interrupt_ends_the_demo_after_the_section(command, tmp_path, monkeypatc
     assert "fgsm-attack-attacked.png" in os.listdir(tmp_path / "shown")
 
 
-def test_exit_codes_of_the_process(tmp_path):
-    assert outcome(tmp_path, "networks")[0::2] == (0, "")
+def test_the_exit_code_of_the_process_and_its_one_line(tmp_path):
     code, stdout, stderr = outcome(tmp_path, "classify", "none.png")
     assert (code, stdout, stderr) == (1, "", "jaxviz: none.png does not exist; check the path\n")
 
 
 def test_programs_are_kept_unless_no_cache_is_asked_for(tmp_path, photo):
     variables = {"JAX_ENABLE_COMPILATION_CACHE": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    arguments = ("saliency", photo, "--size", "32")
-    assert outcome(tmp_path, *arguments, "--no-cache", **variables)[0] == 0
+    arguments = ("features", photo, "--layer", "conv1", "--size", "32")
+    assert outcome(tmp_path, *arguments, "--no-cache", **variables)[0::2] == (0, "")
     assert not (tmp_path / "cache").exists()
     assert outcome(tmp_path, *arguments, **variables)[0] == 0
     assert list((tmp_path / "cache" / "jaxviz" / "xla").glob("*-cache"))
