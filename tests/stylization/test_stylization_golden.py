@@ -9,6 +9,7 @@ import pytest
 from golden import stylizing
 
 from jaxviz import stylization
+from jaxviz.networks import compiled_features
 from jaxviz.stylization import Decoder, Transformer
 
 GOLDEN = dict(np.load(Path(__file__).parents[1] / "golden" / "stylization.npz"))
@@ -99,7 +100,7 @@ def test_adaptive_normalization_and_decoder(vgg16):
     @jax.jit
     def drawn(model, content, style):
         codes = model.codes([style])
-        features = model.encoder.features(content, ["relu4_1"])["relu4_1"]
+        features = compiled_features(model.encoder, content, ("relu4_1",))["relu4_1"]
         return stylization.adapted(features, codes, jnp.ones(1)), stylization.stylize(
             model, content, codes, alpha=stylizing.ALPHA
         )
