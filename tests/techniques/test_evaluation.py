@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxviz import evaluation, objectives, saliency
+from jaxviz.networks import compiled_features
 from jaxviz.networks.forgetting import forgetting
 
 LABEL = 285
@@ -20,7 +21,7 @@ def heat(image):
 
 
 def probability(network, x):
-    return float(jax.nn.softmax(network.features(x, ["logits"])["logits"])[LABEL])
+    return float(jax.nn.softmax(compiled_features(network, x, ("logits",))["logits"])[LABEL])
 
 
 @pytest.mark.parametrize(("way", "baseline"), [("insertion", "blur"), ("deletion", "zero")])

@@ -10,7 +10,7 @@ from jax import lax
 from test_compilation import assert_compiles_once
 
 from jaxviz import features
-from jaxviz.networks import NETWORKS, Network, parameter_shapes, tap_shapes
+from jaxviz.networks import NETWORKS, Network, compiled_features, parameter_shapes, tap_shapes
 from jaxviz.networks.fields import fields
 from jaxviz.networks.preprocessing import TORCHVISION
 from jaxviz.networks.structure import structure
@@ -35,7 +35,7 @@ class TestFilters:
         assert kernels.shape == (64, 3, 3, 3)
         image = RANDOM.random((12, 12, 3), np.float32)
         x = network.preprocessing.apply(image)[..., ::-1]  # both networks are BGR
-        tap = network.features(image, [layer])[layer]
+        tap = compiled_features(network, image, (layer,))[layer]
         for i, j in ((2, 2), (3, 4)):
             at = (2 * i, 2 * j) if name == "squeezenet" else (i - 1, j - 1)
             window = x[at[0] : at[0] + 3, at[1] : at[1] + 3]
@@ -108,7 +108,7 @@ class TestActivations:
     def test_maps_are_the_taps_and_the_strongest_come_first(self, squeezenet, picture):
         image = picture("chelsea", 64)
         found = features.activations(squeezenet, image, "fire3/expand3x3")
-        tap = np.asarray(squeezenet.features(image, ["fire3/expand3x3"])["fire3/expand3x3"])
+        tap = np.asarray(compiled_features(squeezenet, image, ("fire3/expand3x3",))["fire3/expand3x3"])
         np.testing.assert_allclose(found.maps, tap, rtol=1e-4, atol=1e-2)
         assert (tap < 0).any()
         strength = np.maximum(tap, 0).mean((0, 1))
@@ -219,15 +219,18 @@ def positive(architecture):
     ("name", "layer", "height", "width", "options"),
     [
         ("alexnet", "pool5", 270, 75, {}),
-        ("vgg16", "conv5_3", 210, 17, {}),
+        pytest.param("vgg16", "conv5_3", 210, 17, {}, marks=pytest.mark.slow),
         ("vgg16", "pool3", 90, 61, {}),
         ("squeezenet1_0", "fire5", 120, 41, {}),
-        ("squeezenet1_1", "fire9", 230, 60, {}),
-        ("resnet18", "conv5_1", 330, 33, {}),
+        pytest.param("squeezenet1_1", "fire9", 230, 60, {}, marks=pytest.mark.slow),
+        pytest.param("resnet18", "conv5_1", 330, 33, {}, marks=pytest.mark.slow),
         ("resnet18", "conv3_1/shortcut_bn", 60, 70, {"depths": (1, 1, 1, 1)}),
-        ("resnet50", "conv4_1", 200, 41, {"depths": (1, 2, 1, 1)}),
-        ("resnet50_caffe", "conv4_1", 200, 40, {"depths": (1, 2, 1, 1)}),
-        ("googlenet", "inception_4b", 170, 49, {}),
+        ("resnet50", "conv3_1", 120, 41, {"depths": (1, 1, 1, 1)}),
+        ("resnet50_caffe", "conv3_1", 120, 40, {"depths": (1, 1, 1, 1)}),
+        pytest.param("resnet50", "conv4_1", 200, 41, {"depths": (1, 2, 1, 1)}, marks=pytest.mark.slow),
+        pytest.param("resnet50_caffe", "conv4_1", 200, 40, {"depths": (1, 2, 1, 1)}, marks=pytest.mark.slow),
+        ("googlenet", "inception_3a", 100, 49, {}),
+        pytest.param("googlenet", "inception_4b", 170, 49, {}, marks=pytest.mark.slow),
         ("densenet121", "dense2_1/conv2", 120, 33, {"depths": (2, 2)}),
         ("densenet121", "transition1", 100, 43, {"depths": (6, 1)}),
     ],
@@ -342,7 +345,9 @@ PARAMETERS = {  # as torchvision lists them
 }
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "resnet101")) for name in PARAMETERS]
+)
 def test_published_numbers_of_parameters(name):
     built = structure(NETWORKS[name].architecture)
     assert built.parameters == PARAMETERS[name]

@@ -28,7 +28,13 @@ def posed(network, case, dtype=np.float32):
     return jaxviz.style.problem(network, small("coffee").astype(dtype), styles, **CASES[case])[0]
 
 
-@pytest.mark.parametrize("case", CASES)
+SLOW = ("gatys_notebook", "crowsonkb, mixed")
+"""Whose losses are another's, with other numbers or with two styles."""
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * (case in SLOW)) for case in CASES]
+)
 def test_the_loss_of_a_preset_is_that_of_its_source(case, vgg16):
     value, gradient = value_and_gradient(posed(vgg16, case), between())
     if "crowsonkb" in case:

@@ -5,10 +5,16 @@ import pytest
 
 import jaxviz
 from jaxviz import inversion
-from jaxviz.networks import compiled_features
+from jaxviz.networks import NETWORKS, Network, compiled_features, parameter_shapes
+from jaxviz.networks.preprocessing import CAFFE
 from jaxviz.techniques.layers import head_taps
 
 KEY = jax.random.key(0)
+
+
+@jax.jit
+def loss_of(problem, z):
+    return problem.loss(z, KEY)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +31,7 @@ class TestLayers:
     def test_a_name_a_list_and_weights_of_one_are_the_same(self, vgg16, small):
         x = small[1]
         losses = [
-            float(inversion.problem(vgg16, small[0], layer=layer)[0].loss(x, KEY))
+            float(loss_of(inversion.problem(vgg16, small[0], layer=layer)[0], x))
             for layer in ("relu2_1", ["relu2_1"], {"relu2_1": 1.0})
         ]
         assert losses[0] == losses[1] == losses[2]
@@ -38,7 +44,7 @@ class TestLayers:
             w * jnp.sum((taps[1][layer] - taps[0][layer]) ** 2) / jnp.sum(taps[0][layer] ** 2)
             for layer, w in weights.items()
         )
-        np.testing.assert_allclose(problem.loss(small[1], KEY), expected, rtol=1e-5)
+        np.testing.assert_allclose(loss_of(problem, small[1]), expected, rtol=1e-5)
 
     @pytest.mark.parametrize(
         ("layer", "error", "message"),
@@ -106,9 +112,12 @@ def test_a_strip_is_the_inversion_of_each_layer(vgg16, small):
         inversion.strip(vgg16, small[0], layers=["relu1_1", "relu9_1"])
 
 
-def test_a_job_takes_several_layers_and_those_of_a_classifier(vgg16, alexnet):
+def test_a_job_takes_several_layers_and_those_of_a_classifier(vgg16):
     task = jaxviz.jobs.inversion(vgg16, layer={"relu1_1": 1.0, "relu2_1": 0.5})
     assert task.settings["options"] == {"layer": {"relu1_1": 1.0, "relu2_1": 0.5}}
     assert task.sizing.settings() == {"shape": "longer side", "size": 256, "multiple": 32}
+    architecture = NETWORKS["alexnet"].architecture
+    blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), parameter_shapes(architecture))
+    alexnet = Network(blank, architecture, CAFFE, "alexnet")
     square = jaxviz.jobs.inversion(alexnet, layer="fc6")
     assert square.sizing.settings() == {"shape": "square", "size": 224}

@@ -25,8 +25,13 @@ def paintings(picture):
     return [jnp.asarray(picture(name, 40, square=False)) for name in ("coffee", "immunohistochemistry")]
 
 
+@jax.jit
+def loss_of(problem, z):
+    return problem.loss(z, jax.random.key(0))
+
+
 def loss(problem, z):
-    return float(problem.loss(z, jax.random.key(0)))
+    return float(loss_of(problem, z))
 
 
 @pytest.mark.slow

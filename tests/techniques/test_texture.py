@@ -14,6 +14,11 @@ KEY = jax.random.key(0)
 LOW = {"relu1_1": 0.5, "pool1": 0.5}
 
 
+@jax.jit
+def loss_of(problem, z):
+    return problem.loss(z, KEY)
+
+
 @pytest.fixture(scope="module")
 def small(picture):
     return [jnp.asarray(picture(name, 48)) for name in ("brick", "coffee", "chelsea")]
@@ -77,7 +82,7 @@ class TestMixing:
     def test_all_of_one_share_is_that_exemplar_alone(self, vgg16, small):
         alone, start = texture.problem(vgg16, small[1], size=48, weights=LOW)
         mixed, same = texture.problem(vgg16, small[:2], size=48, weights=LOW, shares=[0, 2])
-        np.testing.assert_allclose(mixed.loss(small[2], KEY), alone.loss(small[2], KEY), rtol=1e-4)
+        np.testing.assert_allclose(loss_of(mixed, small[2]), loss_of(alone, small[2]), rtol=1e-4)
         np.testing.assert_allclose(start, same, atol=1e-6)
 
     def test_matrices_are_averaged_by_shares(self, vgg16, small):
@@ -114,7 +119,7 @@ class TestMixing:
 @pytest.mark.parametrize("kind", list(texture.LOSSES))
 def test_every_kind_is_smallest_at_the_exemplar_and_falls(vgg16, small, kind):
     problem, start = texture.problem(vgg16, small[1], weights=LOW, kind=kind)
-    assert float(problem.loss(small[1], KEY)) < 1e-2 * float(problem.loss(start, KEY))
+    assert float(loss_of(problem, small[1])) < 1e-2 * float(loss_of(problem, start))
     found = jaxviz.minimize(problem, start, steps=8)
     assert np.nanmin(found.losses) < 0.5 * found.losses[0]
 
@@ -200,7 +205,7 @@ def test_windows_have_the_loss_of_the_whole(vgg16, small):
         whole, start = texture.problem(vgg16, exemplar, size=(96, 64), weights=LOW)
         seen, same = texture.problem(vgg16, exemplar, size=(96, 64), weights=LOW, window=32)
         np.testing.assert_array_equal(start, same)
-        np.testing.assert_allclose(seen.loss(start, KEY), whole.loss(start, KEY), rtol=1e-4)
+        np.testing.assert_allclose(loss_of(seen, start), loss_of(whole, start), rtol=1e-4)
 
 
 class TestPyramid:
@@ -216,9 +221,12 @@ class TestPyramid:
         np.testing.assert_allclose(one.losses, alone.losses, rtol=1e-5)
 
     def test_every_scale_of_a_tileable_texture_can_be_tiled(self, vgg16, small):
-        options = {"up_to": "pool2", "size": 48, "tileable": True, "steps": 1}
+        options = {"up_to": "pool1", "size": 46, "tileable": True, "steps": 1}
         found = texture.synthesize(vgg16, small[0], pyramid=30, **options)
-        assert [scale[:2] for scale in found.scales] == [(32, 32), (48, 48)]
+        assert [scale[:2] for scale in found.scales] == [
+            (32, 32),
+            (46, 46),
+        ]  # of 33 the opposite borders do not fit
 
     def test_bad_ones(self, vgg16, small):
         with pytest.raises(ValueError, match="pyramid is 0; expected at least 1"):

@@ -5,6 +5,7 @@ import pytest
 
 import jaxviz
 from jaxviz import objectives, visualization
+from jaxviz.networks import compiled_features
 from jaxviz.techniques import FAMILIES, baselines, solving
 from jaxviz.techniques.visualization.class_model import problem as class_problem
 from jaxviz.techniques.visualization.diverse import problem as diverse_problem
@@ -13,8 +14,18 @@ from jaxviz.techniques.visualization.regularized import problem as regularized_p
 UNIT = objectives.unit("relu2_2", 17)
 
 
+@jax.jit
+def loss_and_slope(problem, z):
+    return jax.value_and_grad(problem.loss)(z, jax.random.key(0))
+
+
+@jax.jit
+def loss_of(problem, z):
+    return problem.loss(z, jax.random.key(0))
+
+
 def answer(network, x, unit=UNIT):
-    return -float(unit(network.features(jnp.asarray(x), [unit.layer])))
+    return -float(unit(compiled_features(network, jnp.asarray(x), (unit.layer,))))
 
 
 def test_a_channel_is_excited_many_times_more_than_by_the_start(vgg16):
@@ -52,31 +63,31 @@ def test_several_targets_are_one_program(vgg16):
 @pytest.mark.slow
 def test_a_class_model_is_taken_for_its_class(squeezenet):
     found = visualization.class_model(squeezenet, 417, size=64, steps=60)
-    scores = squeezenet.features(found.value, ["logits"])["logits"]
+    scores = compiled_features(squeezenet, found.value, ("logits",))["logits"]
     assert int(scores.argmax()) == 417
     assert float(jax.nn.softmax(scores)[417]) > 0.9
     assert 0 <= float(found.value.min()) <= float(found.value.max()) <= 1
 
 
-def test_the_loss_of_a_class_model_is_the_formula(squeezenet):
-    posed, start = class_problem(squeezenet, 417, size=48, decay_weight=0.5, tv_weight=0.25, jitter=0)
+def test_the_loss_of_a_class_model_is_the_formula(classifier):
+    posed, start = class_problem(classifier, 417, size=48, decay_weight=0.5, tv_weight=0.25, jitter=0)
     x = jnp.clip(start + 0.1, 0, 1)
     down = jnp.diff(x, axis=0, append=x[-1:])
     right = jnp.diff(x, axis=1, append=x[:, -1:])
     variation = jnp.sqrt(down**2 + right**2).sum()
     mean = jnp.asarray(jaxviz.inversion.MEAN_COLOR, jnp.float32)
-    score = squeezenet.features(x, ["logits"])["logits"][417]
+    score = compiled_features(classifier, x, ("logits",))["logits"][417]
     expected = -score + 0.5 * ((x - mean) ** 2).sum() + 0.25 * variation
-    assert float(posed.loss(x, jax.random.key(0))) == pytest.approx(float(expected), rel=1e-3)
+    assert float(loss_of(posed, x)) == pytest.approx(float(expected), rel=1e-3)
 
 
-def test_the_norm_of_the_decay_is_an_option(squeezenet):
-    posed, _ = class_problem(squeezenet, 417, size=48, decay_weight=0.5, alpha=6, tv_weight=0, jitter=0)
+def test_the_norm_of_the_decay_is_an_option(classifier):
+    posed, _ = class_problem(classifier, 417, size=48, decay_weight=0.5, alpha=6, tv_weight=0, jitter=0)
     x = jnp.full((48, 48, 3), 0.9)
     mean = jnp.asarray(jaxviz.inversion.MEAN_COLOR, jnp.float32)
-    score = squeezenet.features(x, ["logits"])["logits"][417]
+    score = compiled_features(classifier, x, ("logits",))["logits"][417]
     expected = -score + 0.5 * (jnp.abs(x - mean) ** 6).sum()
-    assert float(posed.loss(x, jax.random.key(0))) == pytest.approx(float(expected), rel=1e-4)
+    assert float(loss_of(posed, x)) == pytest.approx(float(expected), rel=1e-4)
 
 
 class TestRegularized:
@@ -85,16 +96,17 @@ class TestRegularized:
         found = visualization.regularized(vgg16, UNIT, size=24, steps=3, jitter=0, **numbers)
         posed, x = regularized_problem(vgg16, UNIT, size=24, jitter=0)
         mean = jnp.asarray(jaxviz.inversion.MEAN_COLOR, jnp.float32)
-        points = [x]
+        points, losses = [x], []
         for k in (1, 2):
-            slope = jax.grad(posed.loss)(x, jax.random.key(0))
+            loss, slope = loss_and_slope(posed, x)
+            losses.append(float(loss))
             x = x - 0.02 * slope / jnp.abs(slope).mean()
             x = mean + 0.9 * (x - mean)
             if k == 2:  # of the three steps two thirds are made
                 x = baselines.blurred(x, 2.0 - 2 / 3)
             points.append(jnp.clip(x, 0, 1))
             x = points[-1]
-        losses = [float(posed.loss(point, jax.random.key(0))) for point in points]
+        losses.append(float(loss_and_slope(posed, x)[0]))
         np.testing.assert_allclose(found.losses, losses, rtol=1e-3)
         np.testing.assert_allclose(found.value, points[int(np.argmin(losses))], atol=1e-4)
 
@@ -112,19 +124,21 @@ class TestDiverse:
         images = posed.parameterization.decode(z)
         answers, grams = [], []
         for image in np.asarray(images):
-            tap = np.asarray(vgg16.features(jnp.asarray(image), ["relu2_2"])["relu2_2"], np.float64)
+            tap = np.asarray(
+                compiled_features(vgg16, jnp.asarray(image), ("relu2_2",))["relu2_2"], np.float64
+            )
             answers.append(tap[..., 17].mean())
             gram = np.einsum("hwi,hwj->ij", tap, tap)
             grams.append(gram / np.linalg.norm(gram))
         pairs = [(grams[a] * grams[b]).sum() for a in range(3) for b in range(3) if a != b]
         expected = -np.mean(answers) + 0.7 * np.mean(np.abs(answers)) * np.mean(pairs)
-        assert float(posed.loss(z, jax.random.key(0))) == pytest.approx(expected, rel=1e-4)
+        assert float(loss_of(posed, z)) == pytest.approx(expected, rel=1e-4)
 
     @pytest.mark.slow
     def test_more_weight_makes_pictures_differ_more(self, vgg16):
         def likeness(diversity):
             found = visualization.diverse(vgg16, UNIT, count=2, size=24, steps=25, diversity=diversity)
-            taps = [vgg16.features(image, ["relu2_2"])["relu2_2"] for image in found.value]
+            taps = [compiled_features(vgg16, image, ("relu2_2",))["relu2_2"] for image in found.value]
             first, second = (objectives.gram_matrix(tap).ravel() for tap in taps)
             return float(first @ second / jnp.linalg.norm(first) / jnp.linalg.norm(second))
 
