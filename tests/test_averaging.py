@@ -17,13 +17,18 @@ def expected(points, decay):
     return value / (1 - missing)
 
 
+@jax.jit
+def stepped(problem, optimizer, memory, point, key):
+    loss, gradient = jax.value_and_grad(problem.loss)(point, key)
+    return optimizer.step(memory, point, loss, gradient, problem.project)[:2]
+
+
 def iterates(problem, start, optimizer, steps, key=None):
     """The start, and the point after each evaluation."""
     key = jax.random.key(0) if key is None else key
     points, memory = [problem.project(start)], optimizer.init(start)
     for i in range(steps):
-        loss, gradient = jax.value_and_grad(problem.loss)(points[-1], jax.random.fold_in(key, i))
-        point, memory, _ = optimizer.step(memory, points[-1], loss, gradient, problem.project)
+        point, memory = stepped(problem, optimizer, memory, points[-1], jax.random.fold_in(key, i))
         points.append(point)
     return np.stack(points)
 

@@ -11,6 +11,7 @@ import jaxviz
 from jaxviz import cli, objectives
 from jaxviz.checkpoints import WeightsError, perceptual_weights
 from jaxviz.checkpoints.perceptual import LAYERS
+from jaxviz.networks import compiled_features
 from jaxviz.techniques.measuring import perceptual_distance
 
 CHANNELS = dict(zip(LAYERS["vgg16"], (64, 128, 256, 512, 512), strict=True))
@@ -29,9 +30,10 @@ def stored(path, weights, name="lin{}.model.1.weight"):
 def test_it_is_the_formula(vgg16, picture):
     image, target, weights = picture("chelsea", 64), picture("coffee", 64), drawn()
     expected = 0.0
+    taps = [compiled_features(vgg16, p, tuple(weights)) for p in (image, target)]
     for layer, w in weights.items():
-        taps = [np.asarray(vgg16.features(p, [layer])[layer], np.float64) for p in (image, target)]
-        a, b = (tap / (np.sqrt((tap**2).sum(-1, keepdims=True)) + 1e-10) for tap in taps)
+        both = (np.asarray(each[layer], np.float64) for each in taps)
+        a, b = (tap / (np.sqrt((tap**2).sum(-1, keepdims=True)) + 1e-10) for tap in both)
         expected += (w * (a - b) ** 2).sum(-1).mean()
     assert perceptual_distance(vgg16, image, target, weights) == pytest.approx(expected, rel=1e-5)
     assert perceptual_distance(vgg16, image, target, weights, window=16) == pytest.approx(expected, rel=1e-5)
@@ -63,7 +65,7 @@ def test_other_files_and_networks_are_refused(tmp_path, vgg16, picture):
     np.savez(tmp_path / "c.npz", **{f"lin{k}.model.1.weight": w for k, w in enumerate(weights.values())})
     with pytest.raises(WeightsError, match=r"of shape \[1, c, 1, 1\]"):
         perceptual_weights(tmp_path / "c.npz", "vgg16")
-    taps = vgg16.features(picture("coffee", 32), ["relu1_2"])
+    taps = compiled_features(vgg16, picture("coffee", 32), ("relu1_2",))
     for bad, text in (
         (np.ones(3), "have shape"),
         (-np.ones(64), "at least 0"),

@@ -143,7 +143,7 @@ def test_parts_of_an_image_add_up_to_the_whole(kind):
             total = found if total is None else jax.tree.map(jnp.add, total, found)
         return matched.of_sums(total)
 
-    whole, parts = jax.value_and_grad(lambda x: matched(x))(x), jax.value_and_grad(by_parts)(x)
+    whole, parts = jax.jit(lambda x: [jax.value_and_grad(each)(x) for each in (matched, by_parts)])(x)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5)
 

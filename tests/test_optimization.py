@@ -243,7 +243,8 @@ def test_keys_of_the_older_kind_are_keys_too():
     (problem, z), (axes, _) = jaxviz.stack([(one, jnp.ones(5)), (one, jnp.zeros(5))])
     new, old = jax.random.key(3), jax.random.PRNGKey(3)
     for pair in ((new, old), (jax.random.split(new), jax.random.split(old))):
-        found = [jaxviz.minimize(problem, z, steps=4, key=key, batch_axes=axes).losses for key in pair]
+        options = {"steps": 4, "batch_axes": axes, "optimizer": optimizers.adam()}
+        found = [jaxviz.minimize(problem, z, key=key, **options).losses for key in pair]
         np.testing.assert_array_equal(*found)
 
 

@@ -227,7 +227,9 @@ def test_keys_and_small_types_are_saved_as_they_are(tmp_path):
 FINGERPRINT = """
 import json, jax, jax.numpy as jnp, jaxviz, optax
 from jaxviz import snapshots
-problem, z = jaxviz.style.problem(jaxviz.load("vgg16"), jnp.full((16, 16, 3), 0.5), [jnp.full((16, 16, 3), 0.5)])
+grey = jnp.full((16, 16, 3), 0.5)
+layers = {"content_weights": {"relu1_2": 1}, "style_weights": {"relu1_1": 1}}
+problem, z = jaxviz.style.problem(jaxviz.load("vgg16"), grey, [grey], **layers)
 optimizer = jaxviz.optimizers.from_optax(optax.nadam, learning_rate=0.1, nesterov=True)
 print(json.dumps(snapshots.fingerprint(problem=problem, z=z, optimizer=optimizer, key=jax.random.key(0))))
 """
