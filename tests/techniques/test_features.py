@@ -225,10 +225,8 @@ def positive(architecture):
         pytest.param("squeezenet1_1", "fire9", 230, 60, {}, marks=pytest.mark.slow),
         pytest.param("resnet18", "conv5_1", 330, 33, {}, marks=pytest.mark.slow),
         ("resnet18", "conv3_1/shortcut_bn", 60, 70, {"depths": (1, 1, 1, 1)}),
-        ("resnet50", "conv3_1", 120, 41, {"depths": (1, 1, 1, 1)}),
-        ("resnet50_caffe", "conv3_1", 120, 40, {"depths": (1, 1, 1, 1)}),
-        pytest.param("resnet50", "conv4_1", 200, 41, {"depths": (1, 2, 1, 1)}, marks=pytest.mark.slow),
-        pytest.param("resnet50_caffe", "conv4_1", 200, 40, {"depths": (1, 2, 1, 1)}, marks=pytest.mark.slow),
+        ("resnet50", "conv4_1", 200, 41, {"depths": (1, 2, 1, 1)}),
+        ("resnet50_caffe", "conv4_1", 200, 40, {"depths": (1, 2, 1, 1)}),
         ("googlenet", "inception_3a", 100, 49, {}),
         pytest.param("googlenet", "inception_4b", 170, 49, {}, marks=pytest.mark.slow),
         ("densenet121", "dense2_1/conv2", 120, 33, {"depths": (2, 2)}),
@@ -345,9 +343,7 @@ PARAMETERS = {  # as torchvision lists them
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "resnet101")) for name in PARAMETERS]
-)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_published_numbers_of_parameters(name):
     built = structure(NETWORKS[name].architecture)
     assert built.parameters == PARAMETERS[name]
