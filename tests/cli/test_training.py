@@ -3,9 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trainings
 from PIL import Image as PillowImage
 
 from jaxviz import images, stylization, training
+from jaxviz.cli import training as commands
 
 SMALL = (
     "--steps",
@@ -37,6 +39,8 @@ def pictures(tmp_path):
 def test_a_network_is_trained_and_can_be_used(command, pictures, monkeypatch):
     for layers in ("content_layers", "style_layers"):  # of the preset's, which are deep, the first
         monkeypatch.setitem(training.MULTI["default"].values, layers, {"relu1_1": 1.0})
+    whole = commands._recipe
+    monkeypatch.setattr(commands, "_recipe", lambda *given: trainings.shallow(whole(*given)))
     (pictures / "photos/note.png").write_text("no picture")
     given = ("train", "multi", "--content", "photos", "--style", "paintings", "--out", "run", *SMALL)
     outcome = command(*given, "--json", "a.json")
