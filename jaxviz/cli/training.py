@@ -84,7 +84,7 @@ OWN: dict[str, Any] = {
     "queue": _of_preset(int, "How many codes of paintings are kept, to tell the next ones from", min=1),
     "decay_from": _of_preset(int, "Step from which the learning rate falls", min=0),
     "decay_over": _of_preset(int, "Steps over which it falls to zero", min=1),
-    "start": (str | None, None, WHAT, "A model of `train adain`, as whose decoder decoders begin.", {}),
+    "start": (str | None, None, HOW, "A model of `train adain`, as whose decoder decoders begin.", {}),
 }
 """Of those methods whose presets have them."""
 TARGETS: dict[str, Any] = {
