@@ -11,7 +11,7 @@ have an eighth of its sides, and losses of them alone teach a decoder edges slow
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,10 +21,10 @@ import optax
 from jaxtyping import Array
 
 from jaxviz import objectives, priors, samples
-from jaxviz._typing import AnyImage, Image, Key
+from jaxviz._typing import AnyImage, Image, Key, Taps
 from jaxviz.jobs.manifest import weights_hash
 from jaxviz.networks import Network, bordered, compiled_features
-from jaxviz.stylization import Adaptive, adapted, adaptive, initialize, style_code, stylize
+from jaxviz.stylization import Adaptive, adapted, adaptive, initialize, pooled_features, style_code, stylize
 from jaxviz.training.data import MARGIN
 from jaxviz.training.recipe import descended, floats
 from jaxviz.training.solved import solved
@@ -130,13 +130,22 @@ def _stylized(model: Adaptive, image: Image, codes: Any) -> Image:
 
 def tap_scales(network: Network, layers: Sequence[str]) -> dict[str, float]:
     """Returns the root of the mean square of features at layers, over four drawn pictures: κ."""
-    squares = []
-    for seed in range(4):
-        picture = jnp.asarray(_painting(seed))
-        taps = compiled_features(network, picture, tuple(layers))
-        squares.append({layer: float(jnp.mean(tap**2)) for layer, tap in taps.items()})
+    squares = [
+        {layer: float(jnp.mean(tap**2)) for layer, tap in taps.items()} for taps in _taps(network, layers)
+    ]
     # To three digits: the same on every machine.
     return {layer: float(f"{np.sqrt(np.mean([s[layer] for s in squares])):.3g}") for layer in layers}
+
+
+def pooled_middles(network: Network, scales: Mapping[str, float]) -> dict[str, Array]:
+    """Returns the mean of `pooled_features` over four drawn pictures, layer → [2 c]."""
+    found = [pooled_features(taps, scales) for taps in _taps(network, list(scales))]
+    return {layer: sum(one[layer] for one in found) / len(found) for layer in scales}
+
+
+def _taps(network: Network, layers: Sequence[str]) -> Iterator[Taps]:
+    for seed in range(4):
+        yield compiled_features(network, jnp.asarray(_painting(seed)), tuple(layers))
 
 
 @functools.cache

@@ -27,7 +27,7 @@ from jaxviz._typing import Image, Key, Scalar, Taps
 from jaxviz.jobs.manifest import weights_hash
 from jaxviz.networks import Network, bordered
 from jaxviz.stylization import Adaptive, Decoder, Discriminator, Projector, StyleCoder, hinge
-from jaxviz.training.adaptive import LAYER, beside, tap_scales
+from jaxviz.training.adaptive import LAYER, beside, pooled_middles, tap_scales
 from jaxviz.training.anew import DEVIATION, drawn, shallow
 from jaxviz.training.passes import DOMAINS, Drawings, Passes, Pictures
 from jaxviz.training.queue import Queue, enqueued, queue
@@ -50,6 +50,8 @@ class Contrastive:
       values: All options.
       frozen: Weights of the encoder, where it is not trained, and of the losses.
       start: Weights that both decoders begin with; None for random ones.
+      middles: Layer → what the projector's first layer takes from pooled features when it begins: features are all
+        positive, so that codes of any two pictures would be much the same, and nothing to learn from.
       seen: Hashes of the weights that were given.
       least_styles: How many paintings there must be.
     """
@@ -58,6 +60,7 @@ class Contrastive:
     values: Mapping[str, Any]
     frozen: Any
     start: Any
+    middles: Mapping[str, Array]
     seen: Mapping[str, str]
     least_styles: int = 2
 
@@ -78,6 +81,9 @@ class Contrastive:
         weights = drawn(keys[0], self._shapes(), DEVIATION if anew else None)
         if self.start is not None:
             weights["generator"] |= {domain: jax.tree.map(jnp.copy, self.start) for domain in DOMAINS}
+        for layer, middle in self.middles.items():
+            first = weights["projector"]["coder"][f"{layer}_0"]
+            first["bias"] = -middle @ first["kernel"]
         parts = {
             name: {"params": one, "memory": self._optimizer().init(one)} for name, one in weights.items()
         }
@@ -227,11 +233,12 @@ def contrastive(network: Network, values: Mapping[str, Any], *, precision: str =
     layers, encoder = tuple(values["code_layers"]), bordered(network, "reflect")
     for layer in layers:
         known(layer, network.layers, f"layer of {network.name or 'this network'}")
-    before, scales = encoder, dict.fromkeys((LAYER, *layers), 1.0)
+    before, scales, middles = encoder, dict.fromkeys((LAYER, *layers), 1.0), {}
     if trained := values["encoder"] == "trained":
         encoder, before = shallow(encoder, [LAYER]), shallow(encoder, layers)
     else:
         scales = tap_scales(encoder, sorted({LAYER, *layers}))
+        middles = pooled_middles(encoder, {layer: scales[layer] for layer in layers})
     projector = Projector(layers, values["code_size"])
     coder = StyleCoder({}, before, projector, tuple((layer, scales[layer]) for layer in layers))
     decoder = Decoder(tuple(network.architecture.depths[:3]), values["slimness"])
@@ -243,7 +250,7 @@ def contrastive(network: Network, values: Mapping[str, Any], *, precision: str =
     frozen = {"encoder": {} if trained else encoder.params, "weights": weights}
     seen = {} if trained else {"weights_sha256": weights_hash(network)}
     passes = Passes(model, discriminator, crop, not trained, precision)
-    return Contrastive(passes, values, frozen, begun, seen)
+    return Contrastive(passes, values, frozen, begun, middles, seen)
 
 
 def _begun(name: str, model: Adaptive) -> Any:
