@@ -140,7 +140,7 @@ def tap_scales(network: Network, layers: Sequence[str]) -> dict[str, float]:
 def pooled_middles(network: Network, scales: Mapping[str, float]) -> dict[str, Array]:
     """Returns the mean of `pooled_features` over four drawn pictures, layer → [2 c]."""
     found = [pooled_features(taps, scales) for taps in _taps(network, list(scales))]
-    return {layer: sum(one[layer] for one in found) / len(found) for layer in scales}
+    return {layer: jnp.mean(jnp.stack([one[layer] for one in found]), 0) for layer in scales}
 
 
 def _taps(network: Network, layers: Sequence[str]) -> Iterator[Taps]:

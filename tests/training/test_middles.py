@@ -22,5 +22,4 @@ def test_a_projector_begins_with_codes_that_are_not_all_the_same():
         codes = recipe.passes.codes(weights, pooled)
         return np.mean([np.asarray(code @ code.T)[np.triu_indices(4, 1)].mean() for code in codes.values()])
 
-    print(likeness(params), likeness(plain))
     assert likeness(params) < likeness(plain) - 0.03
