@@ -24,7 +24,7 @@ from jaxviz import objectives, priors, samples
 from jaxviz._typing import AnyImage, Image, Key, Taps
 from jaxviz.jobs.manifest import weights_hash
 from jaxviz.networks import Network, bordered, compiled_features
-from jaxviz.stylization import Adaptive, adapted, adaptive, initialize, pooled_features, style_code, stylize
+from jaxviz.stylization import Adaptive, adapted, adaptive, initialize, style_code, stylize
 from jaxviz.training.data import MARGIN
 from jaxviz.training.recipe import descended, floats
 from jaxviz.training.solved import solved
@@ -131,19 +131,15 @@ def _stylized(model: Adaptive, image: Image, codes: Any) -> Image:
 def tap_scales(network: Network, layers: Sequence[str]) -> dict[str, float]:
     """Returns the root of the mean square of features at layers, over four drawn pictures: κ."""
     squares = [
-        {layer: float(jnp.mean(tap**2)) for layer, tap in taps.items()} for taps in _taps(network, layers)
+        {layer: float(jnp.mean(tap**2)) for layer, tap in taps.items()}
+        for taps in drawn_taps(network, layers)
     ]
     # To three digits: the same on every machine.
     return {layer: float(f"{np.sqrt(np.mean([s[layer] for s in squares])):.3g}") for layer in layers}
 
 
-def pooled_middles(network: Network, scales: Mapping[str, float]) -> dict[str, Array]:
-    """Returns the mean of `pooled_features` over four drawn pictures, layer → [2 c]."""
-    found = [pooled_features(taps, scales) for taps in _taps(network, list(scales))]
-    return {layer: jnp.mean(jnp.stack([one[layer] for one in found]), 0) for layer in scales}
-
-
-def _taps(network: Network, layers: Sequence[str]) -> Iterator[Taps]:
+def drawn_taps(network: Network, layers: Sequence[str]) -> Iterator[Taps]:
+    """Yields the features of four drawn pictures, layer → [h, w, c]."""
     for seed in range(4):
         yield compiled_features(network, jnp.asarray(_painting(seed)), tuple(layers))
 

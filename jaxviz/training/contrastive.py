@@ -26,8 +26,8 @@ from jaxviz._checks import known
 from jaxviz._typing import Image, Key, Scalar, Taps
 from jaxviz.jobs.manifest import weights_hash
 from jaxviz.networks import Network, bordered
-from jaxviz.stylization import Adaptive, Decoder, Discriminator, Projector, StyleCoder, hinge
-from jaxviz.training.adaptive import LAYER, beside, pooled_middles, tap_scales
+from jaxviz.stylization import Adaptive, Decoder, Discriminator, Projector, StyleCoder, hinge, pooled_features
+from jaxviz.training.adaptive import LAYER, beside, drawn_taps, tap_scales
 from jaxviz.training.anew import DEVIATION, drawn, shallow
 from jaxviz.training.passes import DOMAINS, Drawings, Passes, Pictures
 from jaxviz.training.queue import Queue, enqueued, queue
@@ -50,8 +50,8 @@ class Contrastive:
       values: All options.
       frozen: Weights of the encoder, where it is not trained, and of the losses.
       start: Weights that both decoders begin with; None for random ones.
-      middles: Layer → what the projector's first layer takes from pooled features when it begins: features are all
-        positive, so that codes of any two pictures would be much the same, and nothing to learn from.
+      middles: Layer → the mean of pooled features, which the projector's first layer takes away when it begins.
+        They are all positive, so that without it codes of any two pictures are much the same.
       seen: Hashes of the weights that were given.
       least_styles: How many paintings there must be.
     """
@@ -233,12 +233,15 @@ def contrastive(network: Network, values: Mapping[str, Any], *, precision: str =
     layers, encoder = tuple(values["code_layers"]), bordered(network, "reflect")
     for layer in layers:
         known(layer, network.layers, f"layer of {network.name or 'this network'}")
-    before, scales, middles = encoder, dict.fromkeys((LAYER, *layers), 1.0), {}
+    wanted = sorted({LAYER, *layers})
+    before, scales, middles = encoder, dict.fromkeys(wanted, 1.0), {}
     if trained := values["encoder"] == "trained":
         encoder, before = shallow(encoder, [LAYER]), shallow(encoder, layers)
     else:
-        scales = tap_scales(encoder, sorted({LAYER, *layers}))
-        middles = pooled_middles(encoder, {layer: scales[layer] for layer in layers})
+        scales = tap_scales(encoder, wanted)
+        read = {layer: scales[layer] for layer in layers}
+        pooled = [pooled_features(taps, read) for taps in drawn_taps(encoder, wanted)]
+        middles = jax.tree.map(lambda *of: sum(of) / len(of), *pooled)
     projector = Projector(layers, values["code_size"])
     coder = StyleCoder({}, before, projector, tuple((layer, scales[layer]) for layer in layers))
     decoder = Decoder(tuple(network.architecture.depths[:3]), values["slimness"])

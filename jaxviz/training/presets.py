@@ -192,7 +192,8 @@ CAST = {
         CAST_PAPER,
         ZHANG,
         "weights, discriminators and the hinge loss are those of its published code; the projector reads the "
-        f"encoder, which was not trained to classify paintings; {SCALED}; {ON_VGG16}",
+        "encoder, which was not trained to classify paintings, and begins with the mean of what it reads taken "
+        f"away; {SCALED}; {ON_VGG16}",
     ),
     "code": Preset(
         CAST_PAPER

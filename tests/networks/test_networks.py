@@ -13,6 +13,7 @@ from jaxviz import networks
 from jaxviz.checkpoints import store
 from jaxviz.networks.network import compiled_features, parameter_shapes
 from jaxviz.networks.preprocessing import CAFFE, TORCHVISION, Preprocessing
+from jaxviz.networks.structure import structure
 
 VGG_DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 CATS = {281, 282, 285}
@@ -301,3 +302,26 @@ def test_accuracy_on_five_hundred_photographs(squeezenet, data):
     truth = [int(row["class_index"]) for row in rows]
     assert len(truth) == 500
     assert 100 * np.mean(np.concatenate(found) == truth) == pytest.approx(59.0, abs=0.6)
+
+
+PARAMETERS = {  # as torchvision lists them
+    "alexnet": 61_100_840,
+    "vgg16_classifier": 138_357_544,
+    "vgg16_bn_classifier": 138_365_992,
+    "squeezenet1_0": 1_248_424,
+    "squeezenet1_1": 1_235_496,
+    "googlenet": 6_624_904,
+    "resnet18": 11_689_512,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "densenet121": 7_978_856,
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "resnet101")) for name in PARAMETERS]
+)
+def test_published_numbers_of_parameters(name):
+    built = structure(networks.NETWORKS[name].architecture)
+    assert built.parameters == PARAMETERS[name]
+    assert sum(part.parameters for part in built.parts.values()) == built.parameters

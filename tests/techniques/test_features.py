@@ -327,26 +327,3 @@ class TestTracing:
     def test_what_is_not_understood_is_said(self, function, words):
         with pytest.raises(ValueError, match=words):
             traced(function)
-
-
-PARAMETERS = {  # as torchvision lists them
-    "alexnet": 61_100_840,
-    "vgg16_classifier": 138_357_544,
-    "vgg16_bn_classifier": 138_365_992,
-    "squeezenet1_0": 1_248_424,
-    "squeezenet1_1": 1_235_496,
-    "googlenet": 6_624_904,
-    "resnet18": 11_689_512,
-    "resnet50": 25_557_032,
-    "resnet101": 44_549_160,
-    "densenet121": 7_978_856,
-}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "resnet101")) for name in PARAMETERS]
-)
-def test_published_numbers_of_parameters(name):
-    built = structure(NETWORKS[name].architecture)
-    assert built.parameters == PARAMETERS[name]
-    assert sum(part.parameters for part in built.parts.values()) == built.parameters

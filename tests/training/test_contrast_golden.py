@@ -120,7 +120,7 @@ def test_a_step_is_that_of_pytorch(kind, vgg16):
     values = training.CAST[kind].values | {"queue": given.ROOM, "batch": given.BATCH}
     weights = {name: jnp.float32(value) for name, value in given.WEIGHTS.items()}
     encoder = dict(vgg16.params) if paper else {}
-    recipe = Contrastive(of, values, {"encoder": encoder, "weights": weights}, None, {})
+    recipe = Contrastive(of, values, {"encoder": encoder, "weights": weights}, None, {}, {})
     judges = dict(zip(DOMAINS, (given.discriminator(23), given.discriminator(24)), strict=True))
     own = {} if paper else {"encoder": given.encoder("relu4_1", 25)}
     before = {} if paper else {"network": given.encoder("relu4_2", 26)}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from jaxviz import jobs, networks, stylization, training
+from jaxviz import images, jobs, networks, samples, stylization, training
 from jaxviz.jobs import RunError
 from jaxviz.networks.preprocessing import TORCHVISION
 from jaxviz.networks.vgg import VGG
@@ -99,6 +99,20 @@ def test_the_file_of_a_run_draws_and_tells_styles(whole, network):
     np.testing.assert_array_equal(kept, trained)
     assert float(jnp.linalg.norm(kept)) == pytest.approx(1, rel=1e-5)
     assert set(stylization.record(whole[1] / "model.safetensors")["losses"]) == LOSSES
+
+
+def test_a_projector_begins_with_codes_that_are_not_all_the_same(cast):
+    params = cast.init(jax.random.key(0))["projector"]["params"]["coder"]
+    plain = {name: {**layer, "bias": jnp.zeros_like(layer["bias"])} for name, layer in params.items()}
+    names = ("chelsea", "astronaut", "coffee", "rocket")
+    photographs = jnp.stack([images.fit_square(samples.photograph(name), SIZE) for name in names])
+    pooled = jax.jit(cast.passes.cropped)(cast.frozen["encoder"], photographs, jax.random.key(1))
+
+    def likeness(weights):
+        codes = cast.passes.codes(weights, pooled)
+        return np.mean([np.asarray(code @ code.T)[np.triu_indices(4, 1)].mean() for code in codes.values()])
+
+    assert likeness(params) < likeness(plain) - 0.3
 
 
 def moved(cast, **weights):
