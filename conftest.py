@@ -26,6 +26,12 @@ import jaxviz  # noqa: E402
 from jaxviz import images, samples  # noqa: E402
 
 
+def pytest_configure(config):
+    """Lets XLA's older emitters compile, in a quarter less time, where no marked tests are asked for by name."""
+    if config.option.markexpr in ("", "not slow"):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
+
+
 @pytest.fixture(autouse=True)
 def _example_names(doctest_namespace):
     doctest_namespace.update(jax=jax, jnp=jnp, np=np, jaxviz=jaxviz)

@@ -40,24 +40,30 @@ def painting(size: int = 256, *, seed: int = 0) -> Picture:
     spins = random.choice([-1, 1], 5)
     radii = random.uniform(0.15, 0.35, 5) * side
 
-    def flow(point):
-        offsets = point - centers
-        distances = np.linalg.norm(offsets, axis=1)
+    def flow(points):
+        offsets = points[:, None] - centers
+        distances = np.linalg.norm(offsets, axis=2)
         strengths = 3 * spins * np.exp(-((distances / radii) ** 2) / 2) / (distances + 1e-6)
-        around = np.stack([-offsets[:, 1], offsets[:, 0]], 1)
-        direction = np.array([1.0, 0.25 * np.sin(6 * point[0] / side)]) + strengths @ around
-        return direction / np.linalg.norm(direction)
+        around = np.stack([-offsets[..., 1], offsets[..., 0]], 2)
+        onward = np.stack([np.ones(len(points)), 0.25 * np.sin(6 * points[:, 0] / side)], 1)
+        direction = onward + (strengths[:, None] @ around)[:, 0]
+        return direction / np.linalg.norm(direction, axis=1, keepdims=True)
 
+    starts, looks, lengths = [], [], []
     for _ in range(2600):
         point = random.uniform(-20, side + 20, 2)
         close = (np.linalg.norm(point - centers, axis=1) / radii).min() < 0.35
         tube = WARM if close and random.random() < 0.8 else PALETTE
         color = np.clip(tube[random.integers(len(tube))] + random.normal(0, 16, 3), 0, 255)
-        stroke = [tuple(point)]
-        for _ in range(random.integers(6, 14)):
-            point = point + flow(point) * side / 110
-            stroke.append(tuple(point))
+        starts.append(point)
+        lengths.append(random.integers(6, 14))
         width = int(random.integers(5, 12) * side / 512) or 1
-        draw.line(stroke, fill=tuple(int(c) for c in color), width=width, joint="curve")
+        looks.append({"fill": tuple(int(c) for c in color), "width": width})
+    # All strokes go on together: one by one they take six times as long.
+    walked = [np.array(starts)]
+    for _ in range(max(lengths)):
+        walked.append(walked[-1] + flow(walked[-1]) * side / 110)
+    for stroke, length, look in zip(np.stack(walked, 1), lengths, looks, strict=True):
+        draw.line([tuple(point) for point in stroke[: length + 1]], joint="curve", **look)
     small = canvas.resize((size, size), PillowImage.Resampling.LANCZOS)
     return np.asarray(small, np.float32) / 255

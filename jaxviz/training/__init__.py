@@ -56,6 +56,7 @@ class Method:
       paper: Authors, title, venue.
       presets: Name → preset; the first is the usual one.
       styles: "one", "several" or "stream": how many paintings it needs, as targets or as data.
+      least_styles: How many there must be.
     """
 
     function: Callable[..., Recipe]
@@ -63,11 +64,12 @@ class Method:
     paper: str
     presets: Mapping[str, Preset]
     styles: str
+    least_styles: int = 1
 
 
 METHODS = {
     "fast": Method(perceptual, "a network for one style", JOHNSON, FAST, "one"),
     "multi": Method(perceptual, "a network for many styles", DUMOULIN, MULTI, "several"),
     "adain": Method(arbitrary, "a decoder for any style", HUANG, ADAIN, "stream"),
-    "cast": Method(contrastive, "a decoder for any style, by contrast", ZHANG, CAST, "stream"),
+    "cast": Method(contrastive, "a decoder for any style, by contrast", ZHANG, CAST, "stream", 2),
 }

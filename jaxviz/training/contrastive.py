@@ -231,6 +231,8 @@ def contrastive(network: Network, values: Mapping[str, Any], *, precision: str =
             f"queue is {values['queue']} and batch {values['batch']}; expected a queue of at least a batch"
         )
     layers, encoder = tuple(values["code_layers"]), bordered(network, "reflect")
+    # Before anything that takes long: the name may be wrong.
+    given = None if values["start"] is None else stylization.load(values["start"], encoder=encoder)
     for layer in layers:
         known(layer, network.layers, f"layer of {network.name or 'this network'}")
     wanted = sorted({LAYER, *layers})
@@ -246,7 +248,7 @@ def contrastive(network: Network, values: Mapping[str, Any], *, precision: str =
     coder = StyleCoder({}, before, projector, tuple((layer, scales[layer]) for layer in layers))
     decoder = Decoder(tuple(network.architecture.depths[:3]), values["slimness"])
     model = Adaptive({}, encoder, decoder, scales[LAYER], LAYER, projector=coder)
-    begun = None if values["start"] is None else _begun(values["start"], model)
+    begun = None if given is None else _begun(values["start"], given, model)
     discriminator = Discriminator(values["discriminator_width"], values["blurred"])
     crop = transforms.resized_crop(values["crop_least"], 1.0)
     weights = {name: jnp.float32(values[f"{name}_weight"]) for name in WEIGHTS}
@@ -256,9 +258,8 @@ def contrastive(network: Network, values: Mapping[str, Any], *, precision: str =
     return Contrastive(passes, values, frozen, begun, middles, seen)
 
 
-def _begun(name: str, model: Adaptive) -> Any:
+def _begun(name: str, given: Any, model: Adaptive) -> Any:
     """Returns the weights of the decoder of a trained model, for decoders to begin with."""
-    given = stylization.load(name, encoder=model.encoder)
     if not isinstance(given, Adaptive) or (given.architecture, given.layer) != (model.architecture, LAYER):
         raise ValueError(f"{name} has no decoder of this network and slimness, from which one could start")
     # What features are divided by may differ: the first convolution makes up for it.

@@ -99,7 +99,7 @@ BAD = [
         2,
         "queue is 3 and batch 4",
     ),
-    (("train", "cast", "--content", "photos", "--style", "paintings/0.png"), 2, "1 painting; this recipe"),
+    (("train", "cast", "--content", "photos", "--style", "paintings/0.png"), 2, "1 painting; cast takes 2"),
     (
         ("train", "cast", "--content", "photos", "--style", "paintings", "--start", "x"),
         2,

@@ -86,7 +86,7 @@ def test_several_devices_give_the_same(tmp_path):
         environment = os.environ | {
             "TFDS_DATA_DIR": str(DATA),
             "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}",
+            "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}",
         }
         command = [sys.executable, "-c", program, str(tmp_path / str(count))]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)

@@ -217,7 +217,7 @@ def test_results_have_the_declared_form(family, name, pictures, networks):
 def test_parity_with_pytorch(family, name, squeezenet, monkeypatch):
     """methods.npz has of every method what golden/generate_methods.py, which is PyTorch alone, finds."""
     method = family.methods[name]
-    assert f"{family.name}/{name}/chelsea" in GOLDEN, "add the method to tests/golden/generate_methods.py"
+    assert f"{family.name}/{name}/coffee" in GOLDEN, "add the method to tests/golden/generate_methods.py"
     climbs = family.name == "attacks" and "steps" in method.options
     for picture in ("coffee",) if climbs else ("chelsea", "coffee"):
         image = jnp.asarray(GOLDEN[f"input/{picture}"])
