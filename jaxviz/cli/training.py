@@ -141,7 +141,9 @@ def _train(session: Session, name: str, content: str, style: str, out: Path) -> 
         others = " and ".join(other for other, said in training.METHODS.items() if said.styles != "one")
         raise ValueError(f"--style names {len(paintings)} paintings; {name} takes one, {others} several")
     if len(paintings) < method.least_styles:
-        raise ValueError(f"--style names {len(paintings)} painting; {name} takes {method.least_styles} or more")
+        raise ValueError(
+            f"--style names {len(paintings)} painting; {name} takes {method.least_styles} or more"
+        )
     wanted = given["network"] or preset.values["network"]
     network = _network(session, wanted, given)
     values = preset.merged(chosen) | {"network": network.name}

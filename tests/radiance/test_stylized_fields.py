@@ -22,7 +22,8 @@ LITTLE = {
     **{"steps": 60, "nodes": 20, "first_nodes": 12, "samples": 4096},
     **{"density_channels": 4, "color_channels": 4, "learning_rate": 0.05},
 }
-FEW = {"steps": 18, "color_steps": 12}
+# Twenty pixels are few enough, and few steps have to be small ones.
+FEW = {"steps": 18, "color_steps": 12, "downscale": 1, "learning_rate": 0.03, "last_rate": 0.003}
 
 
 @pytest.fixture(scope="module")
