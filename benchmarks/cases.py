@@ -1,5 +1,6 @@
 """What is measured: the cases of each benchmark. Imports no runtime."""
 
+from benchmarks.fields import field
 from benchmarks.records import Benchmark, Case, Process
 from benchmarks.stylizing import arbitrary, stylize, training
 
@@ -290,6 +291,7 @@ BENCHMARKS = {
         lambda quick: training(quick, ((256, 4, 16), (256, 4, 32), (256, 16, 32)), 0.67),
         "training",
     ),
+    "field": Benchmark("A step of fitting a radiance field, Adam", "one step", 5, field),
     "compiling": Benchmark(
         "What compiling buys", "one image; one evaluation of one image where there are several", 1, compiling
     ),

@@ -52,6 +52,7 @@ ORDER = (
     "arbitrary",
     "training",
     "training32",
+    "field",
     "compiling",
 )
 HEAD = ("Work", "", "Device", "jaxviz", "against", "its time", "ours ÷ its (range)", "commit")

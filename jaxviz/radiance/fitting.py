@@ -276,13 +276,37 @@ def _met(state: State, cameras: Cameras, space: Space, first: Array, stride: Any
 def _stepped(
     how: tuple[Any, int, Mesh | None], state: State, kept: Any, data: Any, key: Key, rate: Any, numbers: Any
 ) -> Any:
-    budget, count, mesh = how
-    cameras, space, colors = data
+    _, count, _ = how
+    space = data[1]
     one, two, three = jax.random.split(key, 3)
     index = kept[0][jax.random.randint(one, (count,), 0, kept[1])]
     shift = jax.random.uniform(two, (count,))
     # What lets the background through differs from step to step, and so cannot take part in a scene without one.
     background = background_of(space) if space.background == "white" else jax.random.uniform(three, (3,))
+    return advanced(how, state, data, (index, shift, background), rate, numbers)
+
+
+def advanced(
+    how: tuple[Any, int, Mesh | None],
+    state: State,
+    data: tuple[Cameras, Space, Array],
+    chosen: tuple[Array, Array, Array],
+    rate: Any,
+    numbers: Any,
+) -> tuple[State, tuple[Array, ...]]:
+    """Returns the state after a step on some rays, the mean squared error before it, and what it took.
+
+    Args:
+      how: Budget, number of rays, and devices that share them.
+      state: As it is.
+      data: Cameras, space, and the colors of all pixels.
+      chosen: Which pixels, where in its steps each ray has its samples, and the background.
+      rate: Of Adam, for planes and lines.
+      numbers: As `Settings.numbers` has them.
+    """
+    budget, _, mesh = how
+    cameras, space, colors = data
+    index, shift, background = chosen
     field = state.field
 
     def squares(parameters: Any, index: Array, shift: Array) -> Any:
