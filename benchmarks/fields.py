@@ -19,7 +19,7 @@ VIEWS, SIDE, FOCAL, DISTANCE, NEAR = 8, 100, 140.0, 3.5, 0.1
 def field(quick: bool) -> list[Case]:
     settings = ((24, 32),) if quick else ((100, 256), (100, 1024))
     return [
-        Case(f"{nodes}³ nodes, {rays} rays", {"nodes": nodes, "rays": rays}, facts={"target": 1.0})
+        Case(f"{rays} rays, {nodes}³ nodes", {"nodes": nodes, "rays": rays}, facts={"target": 1.0})
         for nodes, rays in settings
     ]
 

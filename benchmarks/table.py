@@ -14,7 +14,7 @@ SUMMED = {
     **dict.fromkeys(GRIDS, ("torchvision", "networks")),
     **dict.fromkeys(("attribution", "attribution64"), ("captum at its best setting", "methods")),
     "attacks64": ("the best of foolbox, torchattacks and ART", "networks"),
-    **dict.fromkeys(("stylize", "arbitrary", "training"), ("PyTorch at its best setting", "sizes")),
+    **dict.fromkeys(("stylize", "arbitrary", "training", "field"), ("PyTorch at its best setting", "sizes")),
 }
 """Those of which the main README has medians alone → the rival, and what they go over."""
 FOR_GPUS = ("evaluations", "evaluations1024", "attribution64", "attacks64", "stylize32", "training32")

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from jaxviz import tiling
-from jaxviz._typing import Image, Scalar
+from jaxviz._typing import Image, Scalar, Taps
 from jaxviz.networks import Network, compiled_features
 from jaxviz.objectives import match_perceptual
 from jaxviz.problem import Problem
@@ -71,10 +71,15 @@ def perceptual_distance(
     layers = tuple(weights)
     if window is None:
         objective = match_perceptual(compiled_features(network, target, layers), weights=weights)
-        return float(objective(compiled_features(network, image, layers)))
+        return float(_value(objective, compiled_features(network, image, layers)))
     objective = match_perceptual(tiling.features(network, target, layers, window), weights=weights)
     problem = tiling.tiled(Problem(network=network, objective=objective), window)
     return sum(float(term) for term in tiling.terms(problem, image).values())
+
+
+@jax.jit
+def _value(objective: Any, taps: Taps) -> Scalar:
+    return objective(taps)
 
 
 @jax.jit
