@@ -49,7 +49,7 @@ def painting(size: int = 256, *, seed: int = 0) -> Picture:
         direction = onward + (strengths[:, None] @ around)[:, 0]
         return direction / np.linalg.norm(direction, axis=1, keepdims=True)
 
-    starts, looks, lengths = [], [], []
+    starts, lengths, fills, widths = [], [], [], []
     for _ in range(2600):
         point = random.uniform(-20, side + 20, 2)
         close = (np.linalg.norm(point - centers, axis=1) / radii).min() < 0.35
@@ -57,13 +57,13 @@ def painting(size: int = 256, *, seed: int = 0) -> Picture:
         color = np.clip(tube[random.integers(len(tube))] + random.normal(0, 16, 3), 0, 255)
         starts.append(point)
         lengths.append(random.integers(6, 14))
-        width = int(random.integers(5, 12) * side / 512) or 1
-        looks.append({"fill": tuple(int(c) for c in color), "width": width})
+        widths.append(int(random.integers(5, 12) * side / 512) or 1)
+        fills.append(tuple(int(c) for c in color))
     # All strokes go on together: one by one they take six times as long.
     walked = [np.array(starts)]
     for _ in range(max(lengths)):
         walked.append(walked[-1] + flow(walked[-1]) * side / 110)
-    for stroke, length, look in zip(np.stack(walked, 1), lengths, looks, strict=True):
-        draw.line([tuple(point) for point in stroke[: length + 1]], joint="curve", **look)
+    for stroke, length, fill, width in zip(np.stack(walked, 1), lengths, fills, widths, strict=True):
+        draw.line([tuple(point) for point in stroke[: length + 1]], fill=fill, width=width, joint="curve")
     small = canvas.resize((size, size), PillowImage.Resampling.LANCZOS)
     return np.asarray(small, np.float32) / 255
