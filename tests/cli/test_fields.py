@@ -53,7 +53,7 @@ def test_a_field_is_stylized_and_then_seen_as_any_other(command, scene, photo):
         "--style-weights",
         "1,3",
         "--style-scale",
-        "3",
+        "6",
     )
     few = ("--steps", "2", "--color-steps", "1")
     outcome = command(*line, *few, "--out", "s.npz", "--json", "s.json")
@@ -69,15 +69,15 @@ def test_a_field_is_stylized_and_then_seen_as_any_other(command, scene, photo):
     assert command("field", "render", "s.npz", "--views", "0", "--out", "seen").code == 0
     assert images.read(scene / "seen/0000.png").shape == (12, 16, 3)
     assert command("field", "fly", "s.npz", "--frames", "2", "--size", "16", "--out", "fly.gif").code == 0
-    outcome = command("field", "stylize", "a.npz", "paint.png", "--style-scale", "3", "--colors", "only")
+    outcome = command("field", "stylize", "a.npz", "paint.png", "--style-scale", "6", "--colors", "only")
     assert outcome.code == 0
     assert command("field", "render", "styled.npz", "--views", "0", "--out", "seen").code == 0
     for given, code, text in (
         (("a.npz", "none.png"), 1, "none.png"),
         (("none.npz", "paint.png"), 1, "none.npz does not exist"),
-        (("a.npz", "paint.png"), 2, "style 1 has 16×16 pixels, and a feature of relu3_3 sees 40×40"),
-        (("a.npz", "paint.png", "--blend", "views", "--style-scale", "3"), 2, "there is one style"),
-        (("a.npz", "paint.png", "--style-scale", "3", "--preset", "art"), 2, "nearest: arf"),
+        (("a.npz", "paint.png"), 2, "style 1 has 8×8 pixels, and a feature of relu3_3 sees 40×40"),
+        (("a.npz", "paint.png", "--blend", "views", "--style-scale", "6"), 2, "there is one style"),
+        (("a.npz", "paint.png", "--style-scale", "6", "--preset", "art"), 2, "nearest: arf"),
         (("a.npz", "paint.png", "--out", "a.png"), 2, "expected .npz"),
     ):
         outcome = command("field", "stylize", *given)
