@@ -235,7 +235,11 @@ def test_parity_with_pytorch(family, name, squeezenet, monkeypatch):
             continue
         found = np.asarray(method.function(squeezenet, image, label), np.float64)
         assert found.shape == expected.shape
-        error = np.abs(found - expected) / np.abs(expected).max()
+        largest = np.abs(expected).max()
+        if name == "occlusion":
+            # Differences of scores, each of which is rounded by itself.
+            largest = max(largest, float(squeezenet.features(image, ["logits"])["logits"][label]))
+        error = np.abs(found - expected) / largest
         assert np.median(error) < 1e-6
         assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.9995
         if method.result == "image":  # in float32 signs of tiny derivatives flip
