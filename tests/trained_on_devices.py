@@ -17,7 +17,7 @@ from jaxviz import jobs, training
 def cast(network):
     # Batches of four go around the end of the queue.
     changes = {"slimness": 32, "code_layers": ("relu1_1", "relu2_1"), "code_size": 8, "queue": 6}
-    changes |= {"discriminator_width": 4, "contrasted": "both", "learning_rate": 1e-3}
+    changes |= {"discriminator_width": 4, "contrasted": "both", "learning_rate": 1e-4}
     return training.contrastive(network, training.CAST["default"].merged(changes))
 
 

@@ -13,12 +13,15 @@ def test_two_devices_train_as_one(method, tmp_path):
         PillowImage.fromarray(pixels).save(tmp_path / f"photos/{k}.png")
     given = (tmp_path / "made.npz", tmp_path / "photos", method)
     made = virtual_devices.run("trained_on_devices.py", 2, *given)
-    near = np.isclose(made["two/losses"], made["one/losses"], rtol=1e-4)
-    # Of CAST's last step not the contrast, and so not the sum: as told below, the projector moved by rounding.
-    assert (~near).sum() <= (2 if method == "cast" else 0)
-    np.testing.assert_allclose(made["two/losses"], made["one/losses"], rtol=1e-2)
+    one, two = made["one/losses"], made["two/losses"]
+    # Adam's first steps go by signs of gradients, some of them rounding; CAST's parts judge each other by them.
+    before = (
+        [2, 3, 5] if method == "cast" else slice(None)
+    )  # cycle, discriminators, projector: nothing has moved
+    np.testing.assert_allclose(two[0, before], one[0, before], rtol=1e-5)
+    np.testing.assert_allclose(two, one, rtol=1e-2 if method == "cast" else 1e-4)
     names = [name.removeprefix("one/") for name in made if name.startswith("one/") and name != "one/losses"]
-    assert len(names) > 30
+    assert len(names) > 20
     one, two = (np.concatenate([made[f"{which}/{k}"].ravel() for k in names]) for which in ("one", "two"))
     # Adam divides by the size of the gradient: a shift that the next normalization takes away has a gradient of
     # rounding, and moves by as much as any, 0.001 a step. So do weights of units that hardly ever answer.
