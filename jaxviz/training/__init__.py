@@ -71,5 +71,7 @@ METHODS = {
     "fast": Method(perceptual, "a network for one style", JOHNSON, FAST, "one"),
     "multi": Method(perceptual, "a network for many styles", DUMOULIN, MULTI, "several"),
     "adain": Method(arbitrary, "a decoder for any style", HUANG, ADAIN, "stream"),
-    "cast": Method(contrastive, "a decoder for any style, by contrast", ZHANG, CAST, "stream", 2),
+    "cast": Method(
+        contrastive, "a decoder for any style, by contrast", ZHANG, CAST, "stream", Contrastive.least_styles
+    ),
 }
